@@ -3,17 +3,15 @@
 
 import pickle
 
+import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK as sitk  # noqa: F401  (Image.to_sitk needs it)
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vesalius as vs
-
-nib = pytest.importorskip("nibabel")
-sitk = pytest.importorskip("SimpleITK")
-
 
 def rotation(angles: tuple[float, float, float], mirrored: bool) -> np.ndarray:
     out = np.eye(3)
