@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: ``vesalius info|import|extract|segment|fit|report``.
+
+Exit codes: 0 done, 1 an error of Vesalius (the message says what to do), 2 wrong usage, 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from . import __version__
+from .errors import Cancelled, Error, InvalidArgument, IoError
+
+Command = Callable[[argparse.Namespace], dict[str, Any]]
+
+
+def _load_settings(path: str | None) -> Any:
+    from . import radiomics
+
+    if path is None:
+        return radiomics.Settings()
+    try:
+        return radiomics.Settings.from_yaml(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise IoError(f"can't read the settings {path}: {error}") from error
+
+
+def _open_study(path: str, mode: str = "a") -> Any:
+    from .store import Study
+
+    if mode != "w" and not Path(path).exists():
+        raise IoError(f"there is no study {path}; make one with `vesalius import {path} FOLDER`")
+    return Study(path, mode=mode)
+
+
+def _info(arguments: argparse.Namespace) -> dict[str, Any]:
+    from . import io
+
+    path = Path(arguments.path)
+    if path.suffix in (".h5", ".hdf5"):
+        with _open_study(arguments.path, "r") as study:
+            return {
+                "study": arguments.path,
+                "subjects": len(study.subjects),
+                "outcomes": list(study.outcomes.columns),
+                "features": study.features().shape[1],
+            }
+    return dict(io.info(arguments.path))
+
+
+def _read_table(path: str, key: str | None) -> Any:
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise IoError(f"can't read the table {path}: {error}") from error
+    key = key or table.columns[0]
+    if key not in table.columns:
+        raise InvalidArgument(f"{path} has no column {key!r}; it has {', '.join(table.columns)}")
+    table[key] = table[key].astype(str)
+    repeated = table[key][table[key].duplicated()].tolist()
+    if repeated:
+        raise InvalidArgument(f"{path} names {', '.join(repeated[:5])} more than once in column {key!r}")
+    return table.set_index(key)
+
+
+def _import(arguments: argparse.Namespace) -> dict[str, Any]:
+    from ._import import import_folder
+    from .store import Study
+
+    outcomes = _read_table(arguments.outcomes, arguments.id) if arguments.outcomes else None
+    clinical = _read_table(arguments.clinical, arguments.id) if arguments.clinical else None
+    with Study(arguments.study, mode="a") as study:
+        return import_folder(
+            study,
+            arguments.folder,
+            image=arguments.image,
+            mask=arguments.mask,
+            outcomes=outcomes,
+            clinical=clinical,
+            metadata=dict(item.split("=", 1) for item in arguments.metadata),
+            progress=not arguments.json,
+        )
+
+
+def _extract(arguments: argparse.Namespace) -> dict[str, Any]:
+    import vesalius as vs
+
+    settings = _load_settings(arguments.settings)
+    if arguments.mask is None:
+        with _open_study(arguments.image) as study:
+            vs.radiomics.extract_study(study, settings, jobs=arguments.jobs, progress=not arguments.json)
+            frame = study.features()
+    else:
+        image = vs.read_image(arguments.image)
+        mask = vs.read_mask(arguments.mask, like=image)
+        frame = vs.radiomics.extract(image, mask, settings, label=arguments.label).to_frame()
+    if arguments.output:
+        try:
+            frame.to_csv(arguments.output)
+        except OSError as error:
+            raise IoError(f"can't write {arguments.output}: {error}") from error
+        return {"written": arguments.output, "rows": frame.shape[0], "columns": frame.shape[1], "settings_hash": settings.hash()}
+    if arguments.mask is None:
+        return {"study": arguments.image, "subjects": frame.shape[0], "features": frame.shape[1], "settings_hash": settings.hash()}
+    return {str(k): v for k, v in vs.radiomics.extract(image, mask, settings, label=arguments.label).to_series().items()}
+
+
+def _segment(arguments: argparse.Namespace) -> dict[str, Any]:
+    import vesalius as vs
+
+    image = vs.read_image(arguments.image)
+    region = vs.read_mask(arguments.region, like=image) if arguments.region else None
+    model = vs.segmentation.Model.load(arguments.model) if arguments.model else vs.segmentation.Model(method=arguments.method)
+    mask = model.predict(image, region=region)
+    vs.write_mask(mask, arguments.output)
+    result: dict[str, Any] = {"written": arguments.output, "voxels": int((mask.tensor != 0).sum())}
+    result["volume_ml"] = result["voxels"] * image.geometry.voxel_volume / 1000
+    if arguments.reference:
+        reference = vs.read_mask(arguments.reference, like=image)
+        result["measures"] = vs.segmentation.metrics.evaluate(mask, reference)
+    return result
+
+
+def _fit(arguments: argparse.Namespace) -> dict[str, Any]:
+    from ._fit import fit_study
+
+    with _open_study(arguments.study) as study:
+        return fit_study(study, outcome=arguments.outcome, folds=arguments.folds, repeats=arguments.repeats, seed=arguments.seed)
+
+
+def _report(arguments: argparse.Namespace) -> dict[str, Any]:
+    from . import report
+
+    with _open_study(arguments.study, "r") as study:
+        return {"report": str(report.write_study(study, arguments.output))}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vesalius",
+        description="Medical images to features to outcomes.",
+        epilog="exit codes: 0 done, 1 error, 2 wrong usage, 130 stopped. `vesalius COMMAND --help` shows examples.",
+    )
+    parser.add_argument("--version", action="version", version=f"vesalius {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, run: Command, summary: str, examples: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(
+            name, help=summary, description=summary, epilog=f"examples:\n{examples}", formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        command.set_defaults(run=run)
+        command.add_argument("--json", action="store_true", help="print the result as JSON and no progress bar")
+        return command
+
+    command = add("info", _info, "What a file, a DICOM folder or a study holds.", "  vesalius info ct.nii.gz\n  vesalius info dicom_folder/ --json\n  vesalius info study.h5")
+    command.add_argument("path", help="image, DICOM folder or study")
+
+    command = add(
+        "import",
+        _import,
+        "Puts a folder with one subfolder a subject into a study.",
+        "  vesalius import study.h5 patients/ --image PET_image.nii.gz --mask PET_mask.nii.gz\n"
+        "  vesalius import study.h5 patients/ --image 'CT*' --outcomes outcomes.csv --id patient",
+    )
+    command.add_argument("study", help="study file, made where there is none")
+    command.add_argument("folder", help="folder with one subfolder a subject")
+    command.add_argument("--image", required=True, metavar="PATTERN", help="file (or DICOM folder) name of the image in each subfolder; wildcards allowed")
+    command.add_argument("--mask", metavar="PATTERN", help="file name of the mask in each subfolder")
+    command.add_argument("--outcomes", metavar="CSV", help="table of outcomes, one row a subject")
+    command.add_argument("--clinical", metavar="CSV", help="table of clinical data, one row a subject")
+    command.add_argument("--id", metavar="COLUMN", help="column that names the subject (default: the first)")
+    command.add_argument("--metadata", metavar="NAME=VALUE", action="append", default=[], help="said of every image, such as modality=PT or units=SUVbw")
+
+    command = add(
+        "extract",
+        _extract,
+        "Radiomics features (IBSI) of one image and mask, or of a whole study.",
+        "  vesalius extract ct.nii.gz tumour.nii.gz\n  vesalius extract ct.nii.gz tumour.nii.gz --settings settings.yaml -o features.csv\n  vesalius extract study.h5 --jobs 2",
+    )
+    command.add_argument("image", metavar="IMAGE|STUDY", help="image, or study.h5")
+    command.add_argument("mask", nargs="?", help="mask on the image's grid (not with a study)")
+    command.add_argument("--settings", metavar="YAML", help="settings file; default: bins of width 25, no resampling")
+    command.add_argument("--label", type=int, default=1, help="label of the mask (default 1)")
+    command.add_argument("--jobs", type=int, default=2, help="subjects at a time, for a study (default 2)")
+    command.add_argument("-o", "--output", metavar="CSV", help="write the table here")
+
+    command = add(
+        "segment",
+        _segment,
+        "Segments an image by a method or a model bundle.",
+        "  vesalius segment pet.nii.gz --method percent_of_maximum --region contour.nii.gz -o tumour.nii.gz\n  vesalius segment pet.nii.gz --model bundle/ -o tumour.nii.gz",
+    )
+    command.add_argument("image")
+    group = command.add_mutually_exclusive_group(required=True)
+    group.add_argument("--model", metavar="BUNDLE", help="folder of a model bundle")
+    group.add_argument("--method", help="a classical method, such as otsu or percent_of_maximum")
+    command.add_argument("--region", metavar="MASK", help="where to look: the result is connected to this mask's region")
+    command.add_argument("--reference", metavar="MASK", help="also measure the result against this mask")
+    command.add_argument("-o", "--output", required=True, metavar="MASK", help="file to write, such as tumour.nii.gz")
+
+    command = add(
+        "fit",
+        _fit,
+        "Predicts an outcome from a study's features, in repeated stratified cross-validation.",
+        "  vesalius fit study.h5 --outcome lung_metastasis\n  vesalius fit study.h5 --json      # time and event: Cox with elastic net",
+    )
+    command.add_argument("study")
+    command.add_argument("--outcome", help="column of the outcomes (default: time and event, or the only column)")
+    command.add_argument("--folds", type=int, default=5)
+    command.add_argument("--repeats", type=int, default=10)
+    command.add_argument("--seed", type=int, default=0)
+
+    command = add("report", _report, "Writes the HTML report of a study.", "  vesalius report study.h5 -o report")
+    command.add_argument("study")
+    command.add_argument("-o", "--output", default="report", metavar="FOLDER")
+    return parser
+
+
+def _print(result: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(result, indent=2, default=str, allow_nan=True))
+        return
+    width = max((len(str(k)) for k in result), default=0)
+    for key, value in result.items():
+        print(f"{key:<{width}}  {value:.10g}" if isinstance(value, float) else f"{key:<{width}}  {value}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    try:
+        result = arguments.run(arguments)
+    except (Cancelled, KeyboardInterrupt) as error:
+        print(f"vesalius: stopped. {error}".rstrip(), file=sys.stderr)
+        return 130
+    except Error as error:
+        if arguments.json:
+            print(json.dumps({"error": type(error).__name__, "message": str(error)}))
+        print(f"vesalius: {error}", file=sys.stderr)
+        return 1
+    _print(result, arguments.json)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
