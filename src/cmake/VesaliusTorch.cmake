@@ -8,7 +8,7 @@
 #   vesalius::torch         libc10 and libtorch_cpu with their headers
 #   vesalius::torch_python  libtorch_python (the tensor casters of the bindings)
 #   vesalius::torch_cuda    libtorch_cuda and libc10_cuda, where the wheel has them
-# and VESALIUS_TORCH_VERSION, VESALIUS_TORCH_HAS_CUDA.
+# and VESALIUS_TORCH_VERSION, VESALIUS_TORCH_CUDA_VERSION, VESALIUS_TORCH_HAS_CUDA.
 
 if(NOT VESALIUS_TORCH_DIR)
   # Virtual environments first: the torch that `pip install` will run against is the one to build for.
@@ -31,6 +31,8 @@ string(REGEX MATCH "[0-9]+\\.[0-9]+\\.[0-9]+" VESALIUS_TORCH_VERSION "${_torch_v
 if(NOT VESALIUS_TORCH_VERSION OR VESALIUS_TORCH_VERSION VERSION_LESS 2.11)
   message(FATAL_ERROR "Vesalius needs torch 2.11 or newer; ${VESALIUS_TORCH_DIR} has \"${VESALIUS_TORCH_VERSION}\".")
 endif()
+file(STRINGS "${VESALIUS_TORCH_DIR}/version.py" _torch_cuda_line REGEX "^cuda")
+string(REGEX MATCH "[0-9]+\\.[0-9]+" VESALIUS_TORCH_CUDA_VERSION "${_torch_cuda_line}")
 set(_torch_lib "${VESALIUS_TORCH_DIR}/lib")
 if(EXISTS "${_torch_lib}/libtorch_cuda.so")
   set(VESALIUS_TORCH_HAS_CUDA ON)
