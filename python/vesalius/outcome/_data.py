@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables and outcomes as the core takes them, and what is wrong with them in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from ..errors import InvalidArgument, ShapeError, TypeMismatch
+
+Penalties = (None, "l1", "l2", "elastic_net")
+
+
+def plain(values: Any) -> Any:
+    """A torch tensor as numpy; anything else as it came."""
+    return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else values
+
+
+def check_numeric(X: Any) -> Any:
+    """DataFrame columns that are not numbers, named."""
+    X = plain(X)
+    if isinstance(X, pd.DataFrame):
+        bad = [str(c) for c, t in X.dtypes.items() if not (pd.api.types.is_numeric_dtype(t) or pd.api.types.is_bool_dtype(t))]
+        for column in list(bad):
+            if pd.api.types.is_object_dtype(X[column]) and pd.to_numeric(X[column], errors="coerce").notna().all():
+                bad.remove(column)
+        if bad:
+            example = X[bad[0]].dropna()
+            raise TypeMismatch(
+                f"X has columns that are not numbers: {', '.join(map(repr, bad[:5]))}{' …' if len(bad) > 5 else ''}"
+                + (f" ({bad[0]!r} holds {example.iloc[0]!r})" if len(example) else "")
+                + ". Encode them (pandas.get_dummies, sklearn.preprocessing.OneHotEncoder) or leave them out"
+            )
+        if not all(isinstance(c, str) for c in X.columns):
+            X = X.set_axis([str(c) for c in X.columns], axis=1)
+        X = X.astype(float)
+    return X
+
+
+def check_finite(X: np.ndarray, names: list[str]) -> None:
+    bad = ~np.isfinite(X)
+    if not bad.any():
+        return
+    counts = bad.sum(axis=0)
+    columns = [f"{names[j]!r} ({counts[j]})" for j in np.flatnonzero(counts)]
+    kind = "NaN" if np.isnan(X).any() else "infinity"
+    raise InvalidArgument(
+        f"X has {int(bad.sum())} values that are {kind}{' or infinity' if kind == 'NaN' and np.isinf(X).any() else ''}, in "
+        f"{', '.join(columns[:5])}{f' and {len(columns) - 5} more columns' if len(columns) > 5 else ''}: "
+        "impute them (sklearn.impute inside a Pipeline) or leave those rows or columns out"
+    )
+
+
+def names_of(estimator: Any, count: int) -> list[str]:
+    names = getattr(estimator, "feature_names_in_", None)
+    return [str(n) for n in names] if names is not None else [f"x{j}" for j in range(count)]
+
+
+def to_tensor(values: Any) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float64))
+
+
+def penalty_of(penalty: str | None, alpha: float, l1_ratio: float) -> dict[str, float]:
+    """`alpha` and `l1_ratio` as the core takes them."""
+    if penalty not in Penalties:
+        raise InvalidArgument(f"penalty must be one of {Penalties}; it is {penalty!r}")
+    if penalty is None:
+        return {"alpha": 0.0, "l1_ratio": 0.0}
+    if not alpha > 0:
+        raise InvalidArgument(f"penalty={penalty!r} needs alpha > 0; it is {alpha!r}. For none, say penalty=None")
+    return {"alpha": float(alpha), "l1_ratio": {"l1": 1.0, "l2": 0.0, "elastic_net": float(l1_ratio)}[penalty]}
+
+
+def survival_outcome(y: Any) -> tuple[np.ndarray, np.ndarray]:
+    """``(event, time)`` as bool and float64 arrays.
+
+    Taken are: a structured array with one boolean and one number field (scikit-survival's), a DataFrame with
+    columns ``event`` and ``time``, or a tuple ``(event, time)``.
+    """
+    y = plain(y)
+    if isinstance(y, pd.DataFrame):
+        missing = {"event", "time"} - set(y.columns)
+        if missing:
+            raise InvalidArgument(f"y as a DataFrame needs the columns 'event' and 'time'; it has {list(map(str, y.columns))}")
+        event, time = y["event"].to_numpy(), y["time"].to_numpy()
+    elif isinstance(y, tuple) and len(y) == 2:
+        event, time = np.asarray(plain(y[0])), np.asarray(plain(y[1]))
+    else:
+        y = np.asarray(y)
+        if y.dtype.names is None or len(y.dtype.names) != 2:
+            raise TypeMismatch(
+                "y must be a structured array (event: bool, time: float), a DataFrame with columns 'event' and 'time', or a tuple "
+                "(event, time). Make one with vesalius.outcome.survival_array(event, time)"
+            )
+        booleans = [n for n in y.dtype.names if y.dtype[n] == np.bool_]
+        first, second = y.dtype.names
+        name = booleans[0] if len(booleans) == 1 else ("event" if "event" in y.dtype.names else first)
+        event, time = y[name], y[second if name == first else first]
+    if event.ndim != 1 or event.shape != time.shape:
+        raise ShapeError(f"event and time must be vectors of one length; they are {event.shape} and {time.shape}")
+    if event.dtype != np.bool_:
+        try:
+            event = event.astype(float)
+        except (TypeError, ValueError) as error:
+            raise TypeMismatch(f"event must be True/False or 1/0; it is {event.dtype}") from error
+        if np.isnan(event).any():
+            raise InvalidArgument(f"event has {int(np.isnan(event).sum())} values that are NaN")
+        odd = np.setdiff1d(event, [0.0, 1.0])
+        if odd.size:
+            raise InvalidArgument(
+                f"event must be True/False or 1/0; it holds {odd[0]:g}. If these are R's 1 = censored, 2 = dead, pass event == 2; "
+                "if they number competing causes, pass event == cause"
+            )
+        event = event.astype(bool)
+    try:
+        time = time.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeMismatch(f"time must be numbers; it is {time.dtype}") from error
+    if not np.isfinite(time).all():
+        raise InvalidArgument(f"time has {int((~np.isfinite(time)).sum())} values that are NaN or infinite")
+    if (time < 0).any():
+        raise InvalidArgument(f"time has {int((time < 0).sum())} negative values (the smallest is {time.min():g}): follow-up starts at 0")
+    return event, time
+
+
+def survival_array(event: Any, time: Any) -> np.ndarray:
+    """The structured array (event: bool, time: float64) that the survival models take as ``y``."""
+    checked_event, checked_time = survival_outcome((event, time))
+    out = np.empty(len(checked_event), dtype=[("event", bool), ("time", np.float64)])
+    out["event"], out["time"] = checked_event, checked_time
+    return out
+
+
+def coefficient_table(names: list[str], coef: np.ndarray, covariance: np.ndarray | None, confidence: float) -> pd.DataFrame:
+    """coef, exp(coef), se, z, p, lower, upper: Wald, on the scale of the coefficient; NaN where there is no covariance."""
+    from scipy.stats import norm
+
+    if not 0 < confidence < 1:
+        raise InvalidArgument(f"confidence must lie between 0 and 1; it is {confidence!r}")
+    se = np.sqrt(np.diag(covariance)) if covariance is not None else np.full(len(coef), np.nan)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        z = coef / se
+        width = norm.ppf(0.5 + confidence / 2) * se
+        table = {
+            "coef": coef,
+            "exp(coef)": np.exp(coef),
+            "se": se,
+            "z": z,
+            "p": 2 * norm.sf(np.abs(z)),
+            "lower": coef - width,
+            "upper": coef + width,
+        }
+    return pd.DataFrame(table, index=pd.Index(names, name="feature"))

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "outcome/common.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/index_select.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/mul.h>
+
+#include <vesalius/core/error.h>
+
+namespace vesalius::outcome {
+
+namespace {
+
+std::string shape_of(const at::Tensor& t) {
+  std::string out = "[";
+  for (int64_t i = 0; i < t.dim(); ++i) out += (i ? ", " : "") + std::to_string(t.size(i));
+  return out + "]";
+}
+
+at::Tensor plain(const at::Tensor& t, const std::string& what) {
+  if (!t.defined()) throw InvalidArgument(what + " is missing");
+  if (t.is_complex()) throw TypeMismatch(what + " must be real; it is complex");
+  return t.detach().to(at::TensorOptions().dtype(at::kDouble).device(at::kCPU)).contiguous();
+}
+
+}  // namespace
+
+std::string column_name(const std::vector<std::string>& names, int64_t j) {
+  return j < static_cast<int64_t>(names.size()) ? "\"" + names[j] + "\"" : "column " + std::to_string(j);
+}
+
+std::span<const double> span_of(const at::Tensor& t) { return {t.const_data_ptr<double>(), static_cast<size_t>(t.numel())}; }
+
+at::Tensor tensor_of(const std::vector<double>& values) {
+  auto out = at::empty({static_cast<int64_t>(values.size())}, at::kDouble);
+  std::copy(values.begin(), values.end(), out.data_ptr<double>());
+  return out;
+}
+
+at::Tensor tensor_of(const std::vector<double>& values, int64_t rows, int64_t columns) {
+  return tensor_of(values).view({rows, columns});
+}
+
+at::Tensor checked_matrix(const at::Tensor& x, const std::vector<std::string>& names) {
+  const auto out = plain(x, "X");
+  if (out.dim() != 2 || out.size(0) < 1 || out.size(1) < 1)
+    throw ShapeError("X must be [subjects, columns] with at least one of each; it is " + shape_of(out));
+  const auto values = span_of(out);
+  const int64_t p = out.size(1);
+  std::vector<int64_t> bad(static_cast<size_t>(p), 0);
+  int64_t total = 0;
+  for (size_t i = 0; i < values.size(); ++i)
+    if (!std::isfinite(values[i])) ++bad[i % p], ++total;
+  if (total) {
+    std::string columns;
+    int64_t shown = 0;
+    for (int64_t j = 0; j < p; ++j)
+      if (bad[j] && ++shown <= 5) columns += (shown > 1 ? ", " : "") + column_name(names, j) + " (" + std::to_string(bad[j]) + ")";
+    if (shown > 5) columns += " and " + std::to_string(shown - 5) + " more columns";
+    throw InvalidArgument("X has " + std::to_string(total) + " values that are NaN or infinity, in " + columns +
+                          ": impute them or leave those rows or columns out");
+  }
+  return out;
+}
+
+at::Tensor checked_vector(const at::Tensor& v, int64_t n, const std::string& what) {
+  const auto out = plain(v, what);
+  if (out.dim() != 1 || (n >= 0 && out.size(0) != n))
+    throw ShapeError(what + " must be a vector" + (n >= 0 ? " of " + std::to_string(n) + ", one for each row of X" : "") + "; it is " + shape_of(out));
+  int64_t bad = 0;
+  for (double value : span_of(out)) bad += !std::isfinite(value);
+  if (bad) throw InvalidArgument(what + " has " + std::to_string(bad) + " values that are NaN or infinity");
+  return out;
+}
+
+std::vector<char> checked_binary(const at::Tensor& y, int64_t n, const std::string& what) {
+  const auto vector = checked_vector(y, n, what);
+  std::vector<char> out;
+  for (double value : span_of(vector)) {
+    if (value != 0 && value != 1)
+      throw InvalidArgument(what + " must be 0 or 1; it holds " + std::to_string(value) + ". Code what you ask about as 1 and all else as 0");
+    out.push_back(value == 1);
+  }
+  return out;
+}
+
+std::vector<double> checked_weights(const std::optional<at::Tensor>& weights, int64_t n) {
+  if (!weights) return std::vector<double>(static_cast<size_t>(n), 1.0);
+  const auto vector = checked_vector(*weights, n, "weights");
+  const auto values = span_of(vector);
+  if (std::any_of(values.begin(), values.end(), [](double w) { return w < 0; })) throw InvalidArgument("weights must not be negative");
+  if (std::all_of(values.begin(), values.end(), [](double w) { return w == 0; })) throw InvalidArgument("all weights are zero");
+  return {values.begin(), values.end()};
+}
+
+Standardised standardise(const at::Tensor& x, const std::vector<double>& weights, bool centre, bool ones) {
+  const int64_t n = x.size(0), p = x.size(1), extra = ones ? 1 : 0, stride = p + extra;
+  Standardised out;
+  out.mean.assign(p, 0);
+  out.scale.assign(p, 0);
+  out.constant.assign(p, 0);
+  out.x = at::empty({n, stride}, at::kDouble);
+  const double* from = x.const_data_ptr<double>();
+  double* to = out.x.data_ptr<double>();
+  double total = 0;
+  for (double w : weights) total += w;
+  std::vector<double> low(from, from + p), high(from, from + p), residual(p, 0);
+  for (int64_t i = 0; i < n; ++i)
+    for (int64_t j = 0; j < p; ++j) {
+      const double value = from[i * p + j];
+      out.mean[j] += weights[i] / total * value;
+      low[j] = std::min(low[j], value);
+      high[j] = std::max(high[j], value);
+    }
+  if (!centre) std::fill(out.mean.begin(), out.mean.end(), 0.0);
+  else {  // the mean of what is left corrects the rounding of the first
+    for (int64_t i = 0; i < n; ++i)
+      for (int64_t j = 0; j < p; ++j) residual[j] += weights[i] / total * (from[i * p + j] - out.mean[j]);
+    for (int64_t j = 0; j < p; ++j) out.mean[j] += residual[j];
+  }
+  // Scaled by the largest deviation first: squares of 1e200 or 1e-200 are no doubles.
+  std::vector<double> reach(p);
+  for (int64_t j = 0; j < p; ++j) reach[j] = std::max(std::abs(high[j] - out.mean[j]), std::abs(low[j] - out.mean[j]));
+  for (int64_t i = 0; i < n; ++i)
+    for (int64_t j = 0; j < p; ++j) {
+      const double d = reach[j] > 0 ? (from[i * p + j] - out.mean[j]) / reach[j] : 0.0;
+      out.scale[j] += weights[i] / total * d * d;
+    }
+  for (int64_t j = 0; j < p; ++j) {
+    out.scale[j] = std::sqrt(out.scale[j]) * reach[j];
+    const double size = std::max(std::abs(low[j]), std::abs(high[j]));
+    if ((centre && high[j] == low[j]) || !(out.scale[j] > 1e-14 * size)) out.constant[j] = 1, out.scale[j] = 1;
+  }
+  for (int64_t i = 0; i < n; ++i) {
+    if (ones) to[i * stride] = 1;
+    for (int64_t j = 0; j < p; ++j) to[i * stride + extra + j] = out.constant[j] ? 0.0 : (from[i * p + j] - out.mean[j]) / out.scale[j];
+  }
+  return out;
+}
+
+detail::PenaltyTerms penalty_terms(const FitOptions& options, const Standardised& columns, int64_t extra) {
+  const auto& [alpha, ratio] = options.penalty;
+  detail::PenaltyTerms out;
+  out.l1.assign(extra, 0.0);
+  out.l2.assign(extra, 0.0);
+  for (double scale : columns.scale) {
+    const double s = options.standardise ? 1.0 : scale;  // |b| = |b_standardised| / scale
+    out.l1.push_back(alpha * ratio / s);
+    out.l2.push_back(alpha * (1 - ratio) / (s * s));
+  }
+  return out;
+}
+
+void check_options(const FitOptions& options) {
+  if (!(options.penalty.alpha >= 0) || !std::isfinite(options.penalty.alpha))
+    throw InvalidArgument("alpha, the strength of the penalty, must be finite and not negative; it is " + std::to_string(options.penalty.alpha));
+  if (!(options.penalty.l1_ratio >= 0 && options.penalty.l1_ratio <= 1))
+    throw InvalidArgument("l1_ratio must lie in 0 (ridge) to 1 (lasso); it is " + std::to_string(options.penalty.l1_ratio));
+  if (options.max_iterations < 1 || !(options.tolerance > 0)) throw InvalidArgument("max_iterations and tolerance must be positive");
+}
+
+void check_estimable(const Standardised& columns, int64_t n, int64_t free, const FitOptions& options) {
+  for (size_t j = 0; j < columns.constant.size(); ++j)
+    if (columns.constant[j])
+      throw InvalidArgument(column_name(options.names, static_cast<int64_t>(j)) + " is constant: it has no coefficient without a penalty. Leave it out");
+  const int64_t p = static_cast<int64_t>(columns.scale.size());
+  if (n < p + free)
+    throw InvalidArgument("X has " + std::to_string(p) + " columns and " + std::to_string(n) +
+                          " subjects: without a penalty there is no one solution. Use fewer columns, or penalty=\"elastic_net\"");
+}
+
+void throw_dependent(const FitOptions& options, int64_t column) {
+  throw InvalidArgument(column_name(options.names, column) +
+                        " is collinear, a linear combination of the columns before it: it has no coefficient of its own. Leave it out, or use a penalty");
+}
+
+void weighted_crossproduct(const at::Tensor& x, const std::vector<int64_t>& set, const double* weights, std::vector<double>& out) {
+  const int64_t n = x.size(0), p = x.size(1), m = static_cast<int64_t>(set.size());
+  out.resize(static_cast<size_t>(m * m));
+  auto result = at::from_blob(out.data(), {m, m}, at::kDouble);
+  if (m == 0) return;
+  auto chosen = at::empty({n, m}, at::kDouble), weighted = at::empty({n, m}, at::kDouble);
+  const double* from = x.const_data_ptr<double>();
+  double *to = chosen.data_ptr<double>(), *scaled = weighted.data_ptr<double>();
+  for (int64_t i = 0; i < n; ++i)
+    for (int64_t k = 0; k < m; ++k) {
+      const double value = from[i * p + set[k]];
+      to[i * m + k] = value;
+      scaled[i * m + k] = weights[i] * value;
+    }
+  at::mm_out(result, chosen.t(), weighted);
+}
+
+}  // namespace vesalius::outcome
