@@ -18,6 +18,7 @@ from ._compat import load as _load
 
 _load()
 
+from ._vesalius import __file__ as _vesalius_file  # noqa: E402
 from ._vesalius import __version__  # noqa: E402
 from ._vesalius.core import Geometry, Image, Mask, cuda_status  # noqa: E402
 from .errors import (  # noqa: E402
@@ -34,7 +35,7 @@ from .errors import (  # noqa: E402
 )
 
 #: For CMake: -DCMAKE_PREFIX_PATH=$(python -c "import vesalius; print(vesalius.cmake_prefix_path)")
-cmake_prefix_path = str(_Path(__file__).resolve().parent)
+cmake_prefix_path = str(_Path(_vesalius_file).resolve().parent)
 
 if _TYPE_CHECKING:
     from . import explain, image, io, outcome, plot, radiomics, report, segmentation, store

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import importlib.machinery
+import importlib.util
 import re
 from pathlib import Path
 
@@ -12,13 +12,27 @@ def _minor(version: str) -> str:
     return ".".join(version.split(".")[:2])
 
 
-def _built_for() -> str | None:
+def extension_folder() -> Path | None:
+    """Where the compiled part lies: beside this file, or elsewhere in an editable install."""
+    spec = importlib.util.find_spec(f"{__package__}._vesalius")
+    return Path(spec.origin).parent if spec and spec.origin else None
+
+
+def _built_for(folder: Path) -> str | None:
     """The torch minor version the extension was built for, read without loading it."""
-    version = Path(__file__).with_name("include") / "vesalius" / "core" / "version.h"
+    version = folder / "include" / "vesalius" / "core" / "version.h"
     if not version.exists():
         return None
     found = re.search(r'VESALIUS_TORCH_VERSION "([^"]+)"', version.read_text())
-    return found.group(1) if found else None
+    return _minor(found.group(1)) if found else None
+
+
+def _advice(built: str, torch_version: str) -> str:
+    return (
+        f"Vesalius was built for torch {built}, and torch {torch_version} is installed; their binary interfaces differ. "
+        f"Either: pip install 'torch=={built}.*'  "
+        "or rebuild against the torch you have: pip install --no-build-isolation --force-reinstall --no-deps vesalius"
+    )
 
 
 def load() -> None:
@@ -27,25 +41,18 @@ def load() -> None:
     except ImportError as error:
         raise ImportError("Vesalius runs on PyTorch, and torch can't be imported. Install it: pip install torch") from error
 
-    built = _built_for()
-    advice = (
-        f"Vesalius was built for torch {built and _minor(built)}, and torch {torch.__version__} is installed; their binary interfaces differ. "
-        f"Either: pip install 'torch=={built and _minor(built)}.*'  "
-        "or rebuild against the torch you have: pip install --no-build-isolation --force-reinstall --no-deps vesalius"
-    )
-    if built and _minor(built) != _minor(torch.__version__):
-        raise ImportError(advice)
-    try:
-        from . import _vesalius
-    except ImportError as error:
-        here = Path(__file__).parent
-        if not any(here.glob("_vesalius*" + suffix) for suffix in importlib.machinery.EXTENSION_SUFFIXES):
-            raise ImportError(
-                f"the compiled part of Vesalius is not in {here}. If this is the source tree, build it first (`make`), "
-                "or leave this folder: Python found the sources before the installed package."
-            ) from error
-        raise ImportError(f"{error}\n{advice if built else ''}".strip()) from error
+    folder = extension_folder()
+    if folder is None:
+        raise ImportError(
+            f"the compiled part of Vesalius is not in {Path(__file__).parent}. If this is the source tree, build it first "
+            "(`make`), or leave this folder: Python found the sources before the installed package."
+        )
+    built = _built_for(folder)
+    if built and built != _minor(torch.__version__):
+        raise ImportError(_advice(built, torch.__version__))
+    from . import _vesalius
+
     if _minor(_vesalius.torch_version) != _minor(torch.__version__):
-        raise ImportError(advice)
+        raise ImportError(_advice(_minor(_vesalius.torch_version), torch.__version__))
     if torch.version.cuda:
         _vesalius.core.load_cuda_kernels()

@@ -11,7 +11,9 @@ target_include_directories(_vesalius PRIVATE "${PROJECT_SOURCE_DIR}/python/bindi
 set_target_properties(_vesalius PROPERTIES
   LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/python/vesalius"
   INSTALL_RPATH "$ORIGIN/lib;$ORIGIN/../torch/lib")
-install(TARGETS _vesalius LIBRARY DESTINATION .)
+if(SKBUILD)  # `cmake --install` alone is for C++: a prefix has no package around the module
+  install(TARGETS _vesalius LIBRARY DESTINATION .)
+endif()
 
 # In the build tree: the package as links, so that PYTHONPATH=<build>/python works without installing.
 file(MAKE_DIRECTORY "${PROJECT_BINARY_DIR}/python/vesalius")
