@@ -161,3 +161,97 @@ def discretise(
         if lower != lower:  # NaN: the core says how many
             lower = 0.0
     return _c.discretise_bin_width(voxels, roi, bin_width, lower)
+
+
+def clip(image: Image, lower: float, upper: float) -> Image:
+    """Values below `lower` become `lower`, above `upper` `upper`; the type stays and NaN stays NaN."""
+    return _c.clip(image, lower, upper)
+
+
+def zscore(image: Image, *, region: Mask | None = None) -> Image:
+    """``(x - mean) / standard deviation``, both over the region where `region` isn't 0 (population deviation).
+
+    In a constant region the deviation is 0 and nothing is divided.
+
+    Raises
+    ------
+    GeometryError, InvalidArgument
+        for a region on another grid, an empty one, or NaN or infinite voxels in it.
+    """
+    return _c.zscore(image, region)
+
+
+def minmax(image: Image, *, region: Mask | None = None, lower: float = 0.0, upper: float = 1.0) -> Image:
+    """The region's minimum and maximum mapped to `lower` and `upper`; a constant region maps to `lower`."""
+    return _c.minmax(image, region, lower, upper)
+
+
+def percentile(image: Image, low: float = 0.5, high: float = 99.5, *, region: Mask | None = None) -> Image:
+    """Clipped to two percentiles of the region (numpy's default definition), which are then mapped to 0 and 1."""
+    return _c.percentile(image, low, high, region)
+
+
+def rescale(image: Image, slope: float, intercept: float = 0.0) -> Image:
+    """``slope * x + intercept``."""
+    return _c.rescale(image, slope, intercept)
+
+
+def gaussian(image: Image, sigma_mm: Sequence[float] | float) -> Image:
+    """Gaussian smoothing with a standard deviation in mm, cut at 4 deviations; the edge continues outside."""
+    return _c.gaussian(image, _triple(sigma_mm))
+
+
+def connected_components(mask: Mask, *, label: int = 1, connectivity: int = 26) -> tuple[Mask, list[int]]:
+    """(components, sizes): components are numbered 1, 2, … from the largest; sizes are in voxels.
+
+    `connectivity` is 6 (faces), 18 (edges too) or 26 (corners too).
+    """
+    return _c.connected_components(mask, label, connectivity)
+
+
+def largest_component(mask: Mask, *, label: int = 1, connectivity: int = 26) -> Mask:
+    """`label` reduced to its largest component; other labels stay."""
+    return _c.largest_component(mask, label, connectivity)
+
+
+def keep_touching(mask: Mask, seeds: Mask, *, label: int = 1, connectivity: int = 26) -> Mask:
+    """`label` reduced to the components that hold a voxel where `seeds` isn't 0; other labels stay."""
+    return _c.keep_touching(mask, seeds, label, connectivity)
+
+
+def remove_small(mask: Mask, minimum_mm3: float, *, label: int = 1, connectivity: int = 26) -> Mask:
+    """`label` reduced to the components of at least `minimum_mm3`; other labels stay."""
+    return _c.remove_small(mask, minimum_mm3, label, connectivity)
+
+
+def distance_transform(mask: Mask, *, label: int = 1, signed: bool = False) -> Image:
+    """Exact Euclidean distance (mm) from each voxel's centre to the nearest voxel centre of `label`, float32.
+
+    With `signed`, voxels inside get minus the distance to the nearest voxel outside.
+    """
+    return _c.distance_transform(mask, label, signed)
+
+
+def dilate(mask: Mask, radius_mm: float, *, label: int = 1) -> Mask:
+    """`label` grown by a ball: it takes background voxels whose centre is within `radius_mm` of it."""
+    return _c.dilate(mask, radius_mm, label)
+
+
+def erode(mask: Mask, radius_mm: float, *, label: int = 1) -> Mask:
+    """`label` shrunk by a ball. What lies beyond the image's border does not eat into it."""
+    return _c.erode(mask, radius_mm, label)
+
+
+def open(mask: Mask, radius_mm: float, *, label: int = 1) -> Mask:  # noqa: A001
+    """Erosion, then dilation: removes what is thinner than the ball."""
+    return _c.open(mask, radius_mm, label)
+
+
+def close(mask: Mask, radius_mm: float, *, label: int = 1) -> Mask:
+    """Dilation, then erosion: fills gaps narrower than the ball."""
+    return _c.close(mask, radius_mm, label)
+
+
+def fill_holes(mask: Mask, *, label: int = 1, per_slice: bool = False) -> Mask:
+    """Background that `label` encloses (not reaching the image's border) becomes `label`; `per_slice`: in each slice."""
+    return _c.fill_holes(mask, label, per_slice)
