@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <vesalius/radiomics/catalogue.h>
+
+#include <algorithm>
+
+#include <vesalius/core/error.h>
+
+#include "radiomics/family.h"
+
+/// The families in the order of the IBSI manual. A new family is one line here and one file that defines
+/// `Family make_<name>()`.
+#define VESALIUS_RADIOMICS_FAMILIES(X) \
+  X(intensity_statistics)              \
+  X(intensity_histogram)
+
+namespace vesalius::radiomics {
+
+#define VESALIUS_DECLARE(name) Family make_##name();
+VESALIUS_RADIOMICS_FAMILIES(VESALIUS_DECLARE)
+#undef VESALIUS_DECLARE
+
+const std::vector<Family>& all_families() {
+#define VESALIUS_MAKE(name) make_##name(),
+  static const std::vector<Family> list{VESALIUS_RADIOMICS_FAMILIES(VESALIUS_MAKE)};
+#undef VESALIUS_MAKE
+  return list;
+}
+
+std::vector<std::string> families() {
+  std::vector<std::string> names;
+  for (const Family& family : all_families()) names.emplace_back(family.info.name);
+  return names;
+}
+
+std::vector<const Family*> chosen_families(const Settings& settings) {
+  std::vector<const Family*> chosen;
+  for (const auto& name : settings.families)
+    if (std::ranges::none_of(all_families(), [&](const Family& f) { return f.info.name == name; })) {
+      std::string known;
+      for (const auto& f : families()) known += (known.empty() ? "" : ", ") + f;
+      throw InvalidArgument("setting \"families\": \"" + name + "\" is unknown; there are: " + known);
+    }
+  for (const Family& family : all_families())
+    if (settings.families.empty() || std::ranges::find(settings.families, family.info.name) != settings.families.end())
+      chosen.push_back(&family);
+  return chosen;
+}
+
+std::string suffix(const Variant& variant) {
+  std::string text;
+  if (variant.aggregation != Aggregation::merged_3d) text += "_" + to_string(variant.aggregation);
+  if (variant.distance != 1) text += "_d" + std::to_string(variant.distance);
+  return text;
+}
+
+std::vector<Variant> texture_variants(const Settings& settings) {
+  std::vector<Variant> variants;
+  for (const auto& word : settings.aggregation)
+    for (int64_t distance : settings.glcm_distances) {
+      Variant& variant = variants.emplace_back();
+      from_string(word, variant.aggregation);
+      variant.distance = distance;
+    }
+  return variants;
+}
+
+std::span<const FeatureRow> catalogue() {
+  static const std::vector<FeatureRow> rows = [] {
+    std::vector<FeatureRow> all;
+    for (const Family& family : all_families()) all.insert(all.end(), family.rows.begin(), family.rows.end());
+    return all;
+  }();
+  return rows;
+}
+
+const FeatureRow& find_feature(std::string_view name) {
+  std::vector<std::string> known;
+  for (const FeatureRow& row : catalogue()) {
+    if (row.name == name || row.code == name || (!row.pyradiomics.empty() && row.pyradiomics == name)) return row;
+    known.emplace_back(row.name);
+  }
+  throw InvalidArgument("no feature is called \"" + std::string(name) + "\"" + nearest(name, known) +
+                        ". vesalius.radiomics.catalogue() lists all, by IBSI tag, IBSI code and PyRadiomics name");
+}
+
+std::vector<Column> columns(const Settings& settings) {
+  settings.validate();
+  std::vector<Column> out;
+  const auto rows = catalogue();
+  for (const Family* family : chosen_families(settings))
+    for (const Variant& variant : family->variants(settings))
+      for (const FeatureRow& row : family->rows) {
+        const auto known = std::ranges::find(rows, row.name, &FeatureRow::name);
+        out.push_back({std::string(row.name) + suffix(variant), &*known});
+      }
+  return out;
+}
+
+std::string nearest(std::string_view name, const std::vector<std::string>& known) {
+  const auto distance = [](std::string_view a, std::string_view b) {
+    std::vector<size_t> row(b.size() + 1);
+    for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+    for (size_t i = 1; i <= a.size(); ++i) {
+      size_t corner = row[0];
+      row[0] = i;
+      for (size_t j = 1; j <= b.size(); ++j) {
+        const size_t above = row[j];
+        row[j] = std::min({row[j] + 1, row[j - 1] + 1, corner + (a[i - 1] != b[j - 1])});
+        corner = above;
+      }
+    }
+    return row.back();
+  };
+  const auto best = std::ranges::min_element(known, {}, [&](const std::string& k) { return distance(name, k); });
+  if (best == known.end() || distance(name, *best) > name.size() / 2) return "";
+  return "; did you mean \"" + *best + "\"?";
+}
+
+}  // namespace vesalius::radiomics

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "radiomics/roi.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <ATen/Dispatch.h>
+#include <ATen/ops/isfinite.h>
+#include <ATen/ops/nonzero.h>
+#include <ATen/ops/round.h>
+
+#include <vesalius/core/error.h>
+#include <vesalius/image/discretise.h>
+#include <vesalius/image/resample.h>
+
+namespace vesalius::radiomics {
+namespace {
+
+/// One pass over the labels; rows without the label cost a vectorised comparison.
+template <class T>
+std::optional<Box> scan(const T* voxels, int64_t nz, int64_t ny, int64_t nx, T label) {
+  Index3 low{nz, ny, nx}, high{-1, -1, -1};
+  for (int64_t z = 0; z < nz; ++z)
+    for (int64_t y = 0; y < ny; ++y) {
+      const T* row = voxels + (z * ny + y) * nx;
+      bool any = false;
+      for (int64_t x = 0; x < nx; ++x) any |= row[x] == label;
+      if (!any) continue;
+      low[0] = std::min(low[0], z), high[0] = z;
+      low[1] = std::min(low[1], y), high[1] = std::max(high[1], y);
+      int64_t first = 0, last = nx - 1;
+      while (row[first] != label) ++first;
+      while (row[last] != label) --last;
+      low[2] = std::min(low[2], first), high[2] = std::max(high[2], last);
+    }
+  if (high[0] < 0) return std::nullopt;
+  return Box{low, {high[0] - low[0] + 1, high[1] - low[1] + 1, high[2] - low[2] + 1}};
+}
+
+at::Tensor cropped(const at::Tensor& voxels, const Box& box) {
+  at::Tensor out = voxels;
+  for (int axis = 0; axis < 3; ++axis) out = out.narrow(axis, box.start[axis], box.count[axis]);
+  return out;
+}
+
+/// Image and single-label mask of one region, on one grid.
+struct Pair {
+  at::Tensor image, mask;
+  Geometry geometry;
+};
+
+/// Interpolates what lies around the region. The new grid is the whole image's (IBSI 1, 2.4: aligned by the
+/// centres), of which only the region's part is computed; where the region comes near the image's edge the
+/// whole image is interpolated, so that the edge is treated as `image::resample` does.
+Pair interpolate(const Pair& whole, const Box& box, const Settings& settings) {
+  const Vec3& spacing = *settings.resample;
+  const Geometry& old = whole.geometry;
+  const Geometry target = image::resampled_geometry(old, spacing);
+  // Taps of the interpolation; a cubic B-spline's prefilter falls below 1e-16 after 28 voxels.
+  const int64_t reach = settings.interpolation == image::Interpolation::cubic ||
+                                settings.mask_interpolation == image::Interpolation::cubic ? 32 : 3;
+  Index3 from{}, count{}, new_from{}, new_count{};
+  bool inside = true;
+  for (int axis = 0; axis < 3; ++axis) {
+    if (target.size[axis] == old.size[axis] && target.spacing[axis] == old.spacing[axis]) {
+      from[axis] = new_from[axis] = box.start[axis];
+      count[axis] = new_count[axis] = box.count[axis];
+      continue;
+    }
+    // New voxels within one old voxel of the region, and the old voxels that those are made from.
+    const double ratio = target.spacing[axis] / old.spacing[axis];
+    const double shift = 0.5 * (old.size[axis] - 1) - 0.5 * (target.size[axis] - 1) * ratio;
+    new_from[axis] = static_cast<int64_t>(std::floor((box.start[axis] - 1 - shift) / ratio));
+    const auto new_last = static_cast<int64_t>(std::ceil((box.start[axis] + box.count[axis] - shift) / ratio));
+    new_count[axis] = new_last - new_from[axis] + 1;
+    from[axis] = static_cast<int64_t>(std::floor(new_from[axis] * ratio + shift)) - reach;
+    count[axis] = static_cast<int64_t>(std::ceil(new_last * ratio + shift)) + reach - from[axis] + 1;
+    inside = inside && from[axis] >= 0 && from[axis] + count[axis] <= old.size[axis] && new_from[axis] >= 0 &&
+             new_last < target.size[axis];
+  }
+  if (!inside) {
+    const Image image = image::resample(Image(whole.image, old), spacing, settings.interpolation);
+    const Image mask = image::resample(Image(whole.mask, old), spacing, settings.mask_interpolation);
+    return {image.tensor(), mask.tensor().ge(settings.mask_threshold - 1e-9), target};
+  }
+  const Geometry source = old.cropped(from, count), part = target.cropped(new_from, new_count);
+  const Box source_box{from, count};
+  const Image image = image::resample_like(Image(cropped(whole.image, source_box), source), part, settings.interpolation);
+  const Image mask = image::resample_like(Image(cropped(whole.mask, source_box), source), part, settings.mask_interpolation);
+  return {image.tensor(), mask.tensor().ge(settings.mask_threshold - 1e-9), part};
+}
+
+std::string range_text(double low, double high) {
+  const auto number = [](double v) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.6g", v);
+    return std::string(text);
+  };
+  return "[" + number(low) + ", " + number(high) + "]";
+}
+
+}  // namespace
+
+std::optional<Box> box_of(const at::Tensor& labels, int64_t label) {
+  if (!labels.is_cpu()) {
+    const at::Tensor where = at::nonzero(labels.eq(label));
+    if (where.size(0) == 0) return std::nullopt;
+    const at::Tensor low = std::get<0>(where.min(0)).cpu(), high = std::get<0>(where.max(0)).cpu();
+    Box box;
+    for (int axis = 0; axis < 3; ++axis) {
+      box.start[axis] = low[axis].item<int64_t>();
+      box.count[axis] = high[axis].item<int64_t>() - box.start[axis] + 1;
+    }
+    return box;
+  }
+  const at::Tensor dense = labels.contiguous();
+  std::optional<Box> box;
+  AT_DISPATCH_INTEGRAL_TYPES(dense.scalar_type(), "box_of", [&] {
+    if (static_cast<int64_t>(static_cast<scalar_t>(label)) == label)
+      box = scan(dense.const_data_ptr<scalar_t>(), dense.size(0), dense.size(1), dense.size(2), static_cast<scalar_t>(label));
+  });
+  return box;
+}
+
+Roi::Roi(const Image& image, const Mask& mask, const Settings& settings, int64_t label, int64_t channel)
+    : settings_(settings), device_(image.tensor().device()) {
+  settings_.validate();
+  if (channel < 0 || channel >= image.channels())
+    throw InvalidArgument("channel " + std::to_string(channel) + " isn't there: the image has " + std::to_string(image.channels()) +
+                          " channel(s), counted from 0");
+  mask.geometry().require_same(image.geometry(), "the mask", "the image");
+  const at::Tensor all = image.tensor().dim() == 4 ? image.tensor().select(0, channel) : image.tensor();
+  if (all.is_complex()) throw TypeMismatch("features are of real intensities; the image is complex: take its magnitude first");
+  const auto box = box_of(mask.tensor(), label);
+  if (!box) {
+    mask.select(label);  // throws, with the labels that are there
+    throw InvalidArgument("label " + std::to_string(label) + " isn't in the mask");
+  }
+
+  Pair region;
+  Box inner{{0, 0, 0}, box->count};
+  if (settings_.resample) {
+    region = interpolate({all.to(at::kDouble), mask.tensor().eq(label).to(all.device(), at::kDouble), image.geometry()}, *box, settings_);
+    const auto found = box_of(region.mask.to(at::kByte), 1);
+    if (!found)
+      throw InvalidArgument("label " + std::to_string(label) + " vanishes when interpolated to " + region.geometry.to_string() +
+                            ": it is smaller than the new voxels. Use a finer setting \"resample\", or a lower \"mask_threshold\"");
+    inner = *found;
+  } else {
+    region = {cropped(all, *box), cropped(mask.tensor(), *box).eq(label), image.geometry().cropped(box->start, box->count)};
+  }
+  geometry_ = region.geometry.cropped(inner.start, inner.count);
+  intensities_ = cropped(region.image, inner).to(at::kCPU, at::kDouble).contiguous();
+  morphological_ = cropped(region.mask, inner).to(at::kCPU).contiguous();
+
+  morphological_voxels_ = morphological_.sum().item<int64_t>();
+  const int64_t broken = at::isfinite(intensities_).logical_not().logical_and(morphological_).sum().item<int64_t>();
+  if (broken > 0)
+    throw InvalidArgument(std::to_string(broken) + " of " + std::to_string(morphological_voxels_) + " voxels of label " +
+                          std::to_string(label) + " are NaN or infinite. Repair the image or take them out of the mask" +
+                          (settings_.resample ? "; interpolation spreads such voxels, also from outside the mask" : ""));
+  if (settings_.round_intensities) intensities_ = at::round(intensities_);
+  resegment();
+}
+
+/// IBSI 1, section 2.6: by range, and by distance from the region's mean; both leave the morphological mask alone.
+/// With both, the outlier limits are those of the voxels left by the range.
+void Roi::resegment() {
+  const int64_t n = intensities_.numel();
+  const double* x = intensities_.const_data_ptr<double>();
+  intensity_mask_ = morphological_.clone();
+  bool* inside = intensity_mask_.mutable_data_ptr<bool>();
+  const auto limits = [&] {
+    double low = INFINITY, high = -INFINITY;
+    for (int64_t i = 0; i < n; ++i)
+      if (inside[i]) low = std::min(low, x[i]), high = std::max(high, x[i]);
+    return std::pair{low, high};
+  };
+  const auto keep = [&](double low, double high, const std::string& rule) {
+    const auto [least, most] = limits();
+    bool any = false;
+    for (int64_t i = 0; i < n; ++i) any |= inside[i] = inside[i] && x[i] >= low && x[i] <= high;
+    if (!any)
+      throw InvalidArgument("no voxel is left after re-segmentation: " + rule + " keeps " + range_text(low, high) +
+                            ", and the region's intensities are " + range_text(least, most) +
+                            ". Check that the setting is in the image's units");
+  };
+  if (settings_.resegment) keep((*settings_.resegment)[0], (*settings_.resegment)[1], "the setting \"resegment\"");
+  if (settings_.outlier_sigma) {
+    double mean = 0, square = 0;
+    int64_t count = 0;
+    for (int64_t i = 0; i < n; ++i)
+      if (inside[i]) mean += x[i], ++count;
+    mean /= count;
+    for (int64_t i = 0; i < n; ++i)
+      if (inside[i]) square += (x[i] - mean) * (x[i] - mean);
+    const double reach = *settings_.outlier_sigma * std::sqrt(square / count);
+    keep(mean - reach, mean + reach, "the setting \"outlier_sigma\"");
+  }
+  voxels_.reserve(n);
+  for (int64_t i = 0; i < n; ++i)
+    if (inside[i]) voxels_.push_back(x[i]);
+}
+
+const Levels& Roi::levels() const {
+  if (levels_) return *levels_;
+  Levels levels;
+  if (settings_.bin_count) {
+    levels.n = *settings_.bin_count;
+    levels.voxels = image::discretise_bin_number(intensities_, intensity_mask_, levels.n);
+  } else {
+    const double lower = settings_.resegment ? (*settings_.resegment)[0] : *std::ranges::min_element(voxels_);
+    levels.voxels = image::discretise_bin_width(intensities_, intensity_mask_, *settings_.bin_width, lower);
+    levels.n = levels.voxels.max().item<int64_t>();
+  }
+  levels.voxels = levels.voxels.contiguous();
+  levels_ = levels;
+  return *levels_;
+}
+
+}  // namespace vesalius::radiomics

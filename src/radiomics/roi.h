@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include <vesalius/core/image.h>
+#include <vesalius/core/mask.h>
+#include <vesalius/radiomics/settings.h>
+
+namespace vesalius::radiomics {
+
+/// The box of voxels `[start, start + count)`.
+struct Box {
+  Index3 start{};
+  Index3 count{};
+};
+/// The smallest box that holds the voxels equal to `label`; nothing if there are none.
+std::optional<Box> box_of(const at::Tensor& labels, int64_t label);
+
+/// Levels 1..n in the intensity mask and 0 outside.
+struct Levels {
+  at::Tensor voxels;  ///< int32 [z, y, x], on the image's device
+  int64_t n = 0;      ///< N_g: the highest level (fixed bin size) or the number of bins
+};
+
+/// A region ready for features: cropped, interpolated, re-segmented. What several families need is made once,
+/// when first asked for; one thread uses a Roi at a time.
+class Roi {
+ public:
+  /// Processing in IBSI's order. Throws as `extract` does.
+  Roi(const Image& image, const Mask& mask, const Settings& settings, int64_t label, int64_t channel);
+
+  const Settings& settings() const { return settings_; }
+  const Geometry& geometry() const { return geometry_; }   ///< of the box
+  const at::Tensor& intensities() const { return intensities_; }        ///< float64 [z, y, x], CPU, contiguous
+  const at::Tensor& morphological() const { return morphological_; }    ///< bool, CPU, contiguous
+  const at::Tensor& intensity_mask() const { return intensity_mask_; }  ///< bool, CPU, contiguous
+  const std::vector<double>& voxels() const { return voxels_; }         ///< X_gl: intensities in the intensity mask
+  int64_t morphological_voxels() const { return morphological_voxels_; }
+  const Levels& levels() const;
+
+ private:
+  void resegment();
+  Settings settings_;
+  Geometry geometry_;
+  at::Device device_;
+  at::Tensor intensities_, morphological_, intensity_mask_;
+  std::vector<double> voxels_;
+  int64_t morphological_voxels_ = 0;
+  mutable std::optional<Levels> levels_;
+};
+
+}  // namespace vesalius::radiomics
