@@ -1,4 +1,320 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Radiomics features as the IBSI defines them."""
+"""Radiomics features as the Image Biomarker Standardisation Initiative (IBSI) defines them.
+
+>>> settings = vs.radiomics.Settings(resample=(1, 1, 1), resegment=(-1000, 400), bin_width=25)
+>>> features = vs.radiomics.extract(image, mask, settings)
+>>> features["morph_volume"], features["RNU0"], features["original_shape_MeshVolume"]   # one and the same
+
+The standard: Zwanenburg et al., Radiology 2020;295:328-338, doi 10.1148/radiol.2020191145, and its reference
+manual, arXiv:1612.07003v11; "section" in the catalogue is a section of that manual. docs/ibsi.md lists every
+reference value beside ours.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _radiomics_params
+from ._vesalius import radiomics as _core
+from .errors import InvalidArgument
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ._vesalius.core import Image, Mask
+
+__all__ = ["Features", "Settings", "catalogue", "columns", "extract", "extract_labels", "extract_study", "families", "find_feature"]
+
+
+class Settings(_core.Settings):
+    """What happens to image and mask before features are computed, in the order of IBSI's processing scheme.
+
+    Parameters
+    ----------
+    resample : (float, float, float), optional
+        New spacing (z, y, x) in mm. 0 keeps an axis: ``(0, 2, 2)`` interpolates within slices. Default: as the image is.
+    interpolation, mask_interpolation : {"nearest", "linear", "cubic"}
+        Of the image and of the mask; ``cubic`` is the cubic B-spline.
+    mask_threshold : float
+        An interpolated mask is inside from here up (IBSI: 0.5).
+    round_intensities : bool
+        Round to whole numbers after interpolation; IBSI asks for it with CT.
+    resegment : (float, float), optional
+        Voxels with intensities outside [low, high] leave the intensity mask (the morphological mask stays).
+    outlier_sigma : float, optional
+        So do voxels further than this many standard deviations from the mean of the region (IBSI: 3).
+    bin_width : float
+        Fixed bin size, in units of the image. Bin 1 starts at ``resegment``'s low, else at the region's minimum.
+    bin_count : int, optional
+        Fixed number of bins between the region's minimum and maximum instead; takes precedence over ``bin_width``.
+    aggregation : str or list of str
+        How texture matrices become one value: "3D_comb" (merged), "3D_avg", "2D_avg", "2D_comb", "2_5D_avg",
+        "2_5D_comb", or IBSI's codes IAZD, ITBB, BTW3, SUJT, JJUI, ZW7Z. Several give several sets of features.
+    glcm_distances : list of int
+        Chebyshev distances in voxels; each gives its own set of features.
+    families : list of str
+        Which families to compute (`families()` lists them); default all.
+
+    Raises
+    ------
+    InvalidArgument
+        For an unknown setting (with the nearest name), or, when used, for a value that makes no sense.
+    """
+
+    @classmethod
+    def from_yaml(cls, text: str) -> Settings:
+        """Settings from YAML text (`path.read_text()` for a file); what it doesn't name keeps its default."""
+        return cls(**_core.Settings.from_yaml(text).to_dict())
+
+    @classmethod
+    def from_pyradiomics(cls, params: Any) -> Settings:
+        """Settings that say the same as a PyRadiomics parameter file.
+
+        Parameters
+        ----------
+        params : path or dict
+            A YAML parameter file, or its content.
+
+        Raises
+        ------
+        NotSupported
+            Naming every entry that has no equivalent and would change the values (image filters, normalisation, …).
+
+        Notes
+        -----
+        The definitions stay IBSI's. PyRadiomics puts bin edges at multiples of the bin width, IBSI at the lower end of
+        the re-segmentation range or the region's minimum; PyRadiomics aligns grids by their corner, IBSI by the centre;
+        its ``force2D`` is IBSI's 2.5D direction-merged aggregation ("2_5D_avg").
+        """
+        return cls(**_radiomics_params.convert(params))
+
+    def replace(self, **changes: Any) -> Settings:
+        """A copy with some fields changed."""
+        return type(self)(**{**self.to_dict(), **changes})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _settings, (self.to_dict(),)
+
+
+def _settings(fields: dict[str, Any]) -> Settings:
+    return Settings(**fields)
+
+
+class Features(Mapping[str, float]):
+    """The features of one region: a mapping from name to value that also knows codes, units, settings.
+
+    A key may be the column's name ("cm_joint_max"), IBSI's code ("GYBY") or PyRadiomics' name
+    ("original_glcm_MaximumProbability"). Iteration gives the names.
+
+    Attributes
+    ----------
+    names, codes, units : list of str
+    values : numpy.ndarray
+        float64; NaN where the standard defines no value, and then `reasons` says why.
+    reasons : dict of str to str
+    settings : Settings
+        What the values were made with; `settings_hash` is its SHA-256.
+    label : int
+    morphological_voxels, intensity_voxels : int
+        Voxels of the morphological mask (after interpolation) and of the intensity mask (after re-segmentation).
+    """
+
+    def __init__(self, core: _core.Features) -> None:
+        rows = core.columns
+        self.names = [name for name, _ in rows]
+        self.rows = [row for _, row in rows]
+        self.codes = [row["code"] for row in self.rows]
+        self.units = [row["unit"] for row in self.rows]
+        self.values = np.asarray(core.values)  # type: ignore[assignment]  # an array, where Mapping has a method
+        self.reasons = dict(core.reasons)
+        self.settings = _settings(core.settings.to_dict())
+        self.settings_hash = core.settings_hash
+        self.label = core.label
+        self.morphological_voxels = core.morphological_voxels
+        self.intensity_voxels = core.intensity_voxels
+        self._index = {name: i for i, name in enumerate(self.names)}
+
+    def _find(self, key: str) -> int:
+        if key in self._index:
+            return self._index[key]
+        row = find_feature(key)  # raises for what no feature is called
+        found = [i for i, r in enumerate(self.rows) if r["name"] == row["name"]]
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise InvalidArgument(f'"{key}" ({row["title"]}) was not computed: add "{row["family"]}" to the setting "families"')
+        raise InvalidArgument(f'"{key}" was computed in several ways; say which: {", ".join(self.names[i] for i in found)}')
+
+    def __getitem__(self, key: str) -> float:
+        try:
+            return float(self.values[self._find(key)])
+        except InvalidArgument as error:
+            raise _MissingFeature(str(error)) from None
+
+    def __contains__(self, key: object) -> bool:
+        try:
+            self._find(str(key))
+        except InvalidArgument:
+            return False
+        return True
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def items(self) -> Any:
+        return list(zip(self.names, self.values.tolist(), strict=True))
+
+    def to_dict(self) -> dict[str, float]:
+        """Values by name."""
+        return dict(self.items())
+
+    def to_series(self) -> pd.Series:
+        """A pandas Series indexed by name."""
+        import pandas as pd
+
+        return pd.Series(self.values, index=self.names, name="value", dtype=float)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a feature: value, unit, IBSI code, title, family, reason (for NaN); indexed by name."""
+        import pandas as pd
+
+        frame = pd.DataFrame(
+            {
+                "value": self.values,
+                "unit": self.units,
+                "code": self.codes,
+                "title": [row["title"] for row in self.rows],
+                "family": [row["family"] for row in self.rows],
+                "reason": [self.reasons.get(name, "") for name in self.names],
+            },
+            index=self.names,
+        )
+        frame.index.name = "name"
+        return frame
+
+    def __repr__(self) -> str:
+        return f"Features({len(self)} of label {self.label}, {self.morphological_voxels} voxels)"
+
+    def _repr_html_(self) -> str:
+        parts = [f"<p><b>{len(self)} features</b> of label {self.label}: {self.morphological_voxels} voxels</p>"]
+        families: dict[str, list[int]] = {}
+        for i, row in enumerate(self.rows):
+            families.setdefault(row["family_title"], []).append(i)
+        for title, indices in families.items():
+            lines = []
+            for i in indices:
+                value = self.values[i]
+                shown = f"{value:.6g}" if np.isfinite(value) else f"<i title='{escape(self.reasons.get(self.names[i], ''))}'>undefined</i>"
+                unit = "" if self.units[i] == "1" else escape(self.units[i])
+                lines.append(
+                    f"<tr><td>{escape(self.rows[i]['title'])}</td><td><code>{self.names[i]}</code></td>"
+                    f"<td style='text-align:right'>{shown}</td><td>{unit}</td><td>{self.codes[i]}</td></tr>"
+                )
+            parts.append(f"<details><summary>{escape(title)} ({len(indices)})</summary><table>{''.join(lines)}</table></details>")
+        return "".join(parts)
+
+
+class _MissingFeature(InvalidArgument, KeyError):
+    """A key that no feature has: what a mapping must raise, and what the rest of Vesalius raises."""
+
+    __str__ = Exception.__str__
+
+
+def catalogue() -> pd.DataFrame:
+    """Every feature that can be computed, one row each, indexed by name.
+
+    Returns
+    -------
+    pandas.DataFrame
+        code (IBSI), title, family, family_title, family_code, unit, aggregation (the words that apply), formula
+        (LaTeX), reference (section of the IBSI 1 manual), pyradiomics (its name where it means the same).
+    """
+    import pandas as pd
+
+    return pd.DataFrame(_core.catalogue()).set_index("name")
+
+
+def families() -> list[str]:
+    """The names of the families, for the setting of that name."""
+    return _core.families()
+
+
+def find_feature(name: str) -> dict[str, str]:
+    """The catalogue's row of a feature, by IBSI tag, IBSI code or PyRadiomics name."""
+    return _core.find_feature(name)
+
+
+def columns(settings: Settings | None = None) -> list[str]:
+    """The names of the features that `extract` will give with these settings, without extracting."""
+    return [name for name, _ in _core.columns(settings or Settings())]
+
+
+def extract(
+    image: Image,
+    mask: Mask,
+    settings: Settings | None = None,
+    *,
+    label: int | str = 1,
+    channel: int = 0,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> Features:
+    """The features of one region.
+
+    Parameters
+    ----------
+    image : Image
+        [z, y, x] or [c, z, y, x], on any device. A 2D image has z = 1.
+    mask : Mask
+        On the image's grid.
+    settings : Settings, optional
+        Processing; default: no interpolation, bins 25 wide.
+    label : int or str
+        The region's label, or its name.
+    channel : int
+        Of an image with channels.
+    progress : callable, optional
+        Called with (done, total, what).
+
+    Returns
+    -------
+    Features
+        A mapping from name to float.
+
+    Raises
+    ------
+    GeometryError
+        The mask is on another grid.
+    InvalidArgument
+        No such label; nothing left after interpolation or re-segmentation; NaN or infinite voxels in the region; more
+        bins than memory holds. The message says what was found and what to change. NaN outside the region is harmless.
+    """
+    number = mask.label_of(label) if isinstance(label, str) else label
+    return Features(_core.extract(image, mask, settings or Settings(), number, channel, progress))
+
+
+def extract_labels(
+    image: Image,
+    mask: Mask,
+    settings: Settings | None = None,
+    *,
+    labels: Iterable[int] | None = None,
+    channel: int = 0,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> dict[int, Features]:
+    """The features of several labels of one mask, by label; of all that are present by default."""
+    found = _core.extract_labels(image, mask, settings or Settings(), list(labels or []), channel, progress)
+    return {label: Features(features) for label, features in found.items()}
+
+
+def extract_study(study: Any, settings: Settings | None = None, *, jobs: int = 1, progress: bool = True) -> Any:
+    """The features of every case of a study, stored in it; goes on where it stopped."""
+    from ._extract_study import extract_study as run
+
+    return run(study, settings, jobs=jobs, progress=progress)

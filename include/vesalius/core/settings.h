@@ -92,14 +92,19 @@ void from_value(const std::string& name, const SettingValue& value, T& out) {
   } else if constexpr (std::is_same_v<T, std::vector<double>>) {
     if (const auto* list = std::get_if<std::vector<double>>(&value)) out = *list;
     else if (const auto* whole = std::get_if<std::vector<int64_t>>(&value)) out.assign(whole->begin(), whole->end());
+    else if (const auto* number = std::get_if<double>(&value)) out = {*number};
+    else if (const auto* one = std::get_if<int64_t>(&value)) out = {static_cast<double>(*one)};
     else wrong_setting_type(name, "a list of numbers", value);
+  } else if constexpr (std::is_same_v<T, std::vector<int64_t>> || std::is_same_v<T, std::vector<std::string>>) {
+    if (const auto* list = std::get_if<T>(&value)) out = *list;
+    else if (const auto* one = std::get_if<typename T::value_type>(&value)) out = {*one};
+    else if (const auto* empty = std::get_if<std::vector<int64_t>>(&value); empty && empty->empty()) out = T{};
+    else wrong_setting_type(name, std::is_same_v<T, std::vector<int64_t>> ? "a list of whole numbers" : "a list of text", value);
   } else {
     if (const auto* same = std::get_if<T>(&value)) out = *same;
-    else if (const auto* list = std::get_if<std::vector<int64_t>>(&value); list && list->empty()) out = T{};
     else wrong_setting_type(name, std::is_same_v<T, bool>          ? "true or false"
                                   : std::is_same_v<T, int64_t>     ? "a whole number"
-                                  : std::is_same_v<T, std::string> ? "text"
-                                                                   : "a list of values of one kind", value);
+                                                                   : "text", value);
   }
 }
 
