@@ -56,6 +56,35 @@ void weighted_sums(const T* in, T* out, const Lines& lines, const Taps& taps) {
   });
 }
 
+/// One input an output: the voxels are copied as they are, whatever their type.
+template <class T>
+void picked(const void* from, void* to, const Lines& lines, const Taps& taps) {
+  const T* in = static_cast<const T*>(from);
+  T* out = static_cast<T*>(to);
+  const int64_t m = taps.outputs(), n = lines.n, inner = lines.inner;
+  const int64_t* index = taps.index.data();
+  if (inner == 1) {
+    at::parallel_for(0, lines.outer, 1 + 32768 / m, [&](int64_t begin, int64_t end) {
+      for (int64_t o = begin; o < end; ++o)
+        for (int64_t i = 0; i < m; ++i) out[o * m + i] = in[o * n + index[i]];
+    });
+  } else {
+    at::parallel_for(0, lines.outer * m, 1 + 32768 / inner, [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row)
+        std::copy_n(in + ((row / m) * n + index[row % m]) * inner, inner, out + row * inner);
+    });
+  }
+}
+
+void pick(const at::Tensor& in, at::Tensor& out, const Lines& lines, const Taps& taps) {
+  switch (in.element_size()) {
+    case 1: return picked<uint8_t>(in.const_data_ptr(), out.mutable_data_ptr(), lines, taps);
+    case 2: return picked<uint16_t>(in.const_data_ptr(), out.mutable_data_ptr(), lines, taps);
+    case 4: return picked<uint32_t>(in.const_data_ptr(), out.mutable_data_ptr(), lines, taps);
+    default: return picked<uint64_t>(in.const_data_ptr(), out.mutable_data_ptr(), lines, taps);
+  }
+}
+
 at::Tensor index_tensor(const Taps& taps, int64_t k, const at::Device& device) {
   std::vector<int64_t> index(taps.outputs());
   for (int64_t i = 0; i < taps.outputs(); ++i) index[i] = taps.index[i * taps.width + k];
@@ -179,15 +208,17 @@ Taps interpolation_taps(int64_t n, int64_t outputs, double first, double step, I
 
 at::Tensor apply_taps(const at::Tensor& tensor, int64_t dim, const Taps& taps) {
   const bool real = tensor.scalar_type() == at::kFloat || tensor.scalar_type() == at::kDouble;
-  if (taps.width == 1) return tensor.index_select(dim, index_tensor(taps, 0, tensor.device()));
-  if (!real) throw TypeMismatch("interpolation needs float32 or float64 voxels");
+  if (taps.width == 1 && (needs_aten(tensor) || tensor.element_size() > 8))
+    return tensor.index_select(dim, index_tensor(taps, 0, tensor.device()));
+  if (!real && taps.width > 1) throw TypeMismatch("interpolation needs float32 or float64 voxels");
   if (needs_aten(tensor)) return weighted_sums_aten(tensor, dim, taps);
   const at::Tensor in = tensor.contiguous();
   auto shape = in.sizes().vec();
   shape[dim] = taps.outputs();
   at::Tensor out = at::empty(shape, in.options());
   const Lines lines = lines_of(in, dim);
-  if (in.scalar_type() == at::kFloat) weighted_sums(in.const_data_ptr<float>(), out.mutable_data_ptr<float>(), lines, taps);
+  if (taps.width == 1) pick(in, out, lines, taps);
+  else if (in.scalar_type() == at::kFloat) weighted_sums(in.const_data_ptr<float>(), out.mutable_data_ptr<float>(), lines, taps);
   else weighted_sums(in.const_data_ptr<double>(), out.mutable_data_ptr<double>(), lines, taps);
   return out;
 }
