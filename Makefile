@@ -37,7 +37,7 @@ sdist:  ## dist/*.tar.gz
 
 stubs: build  ## python/vesalius/_vesalius/*.pyi from the built module
 	@.ci/setup test
-	@.ci/stubs python/vesalius
+	@$(python) .ci/stubs.py python/vesalius
 
 lint:  ## ruff, mypy, clang-format, codespell
 	@.ci/setup dev

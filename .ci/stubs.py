@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes the stubs of the installed extension to FOLDER/_vesalius: stubs.py FOLDER (`make stubs`: python/vesalius).
+
+tests/python/packaging/test_stubs.py makes them again and compares.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+
+def tidy(text: str) -> str:
+    text = re.sub(r"^(__version__|torch_version): str = .*$", r"\1: str", text, flags=re.MULTILINE)
+    text = text.replace("__hash__: typing.ClassVar[None] = None", "__hash__: typing.ClassVar[None]  # type: ignore[assignment]")
+    # Two operators that take any object in Python and one type in C++.
+    text = re.sub(r"(def __(?:eq|ne)__\(self, \w+): \w+\) -> bool:", r"\1: object) -> bool:", text)
+    text = re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)
+    return "# SPDX-License-Identifier: Apache-2.0\n# Made by `make stubs`; not to be edited.\n" + text.rstrip() + "\n"
+
+
+def main(folder: Path) -> None:
+    with tempfile.TemporaryDirectory() as temporary:
+        made = subprocess.run(
+            [sys.executable, "-m", "pybind11_stubgen", "vesalius._vesalius", "-o", temporary, "--exit-code"],
+            capture_output=True, text=True, cwd=temporary,
+        )
+        if made.returncode != 0:
+            sys.exit(made.stdout + made.stderr)
+        out = folder / "_vesalius"
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir(parents=True)
+        for file in sorted((Path(temporary) / "vesalius" / "_vesalius").glob("*.pyi")):
+            (out / file.name).write_text(tidy(file.read_text()))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
