@@ -318,3 +318,15 @@ def extract_study(study: Any, settings: Settings | None = None, *, jobs: int = 1
     from ._extract_study import extract_study as run
 
     return run(study, settings, jobs=jobs, progress=progress)
+
+
+def _register_fake() -> None:
+    """What torch.compile and FakeTensor need to know of our operators."""
+    import torch
+
+    @torch.library.register_fake("vesalius::glcm_counts")
+    def _(levels: torch.Tensor, offsets: torch.Tensor, n_levels: int) -> torch.Tensor:
+        return levels.new_empty((offsets.shape[0], n_levels, n_levels), dtype=torch.int64)
+
+
+_register_fake()

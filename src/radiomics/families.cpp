@@ -11,7 +11,8 @@
 /// `Family make_<name>()`.
 #define VESALIUS_RADIOMICS_FAMILIES(X) \
   X(intensity_statistics)              \
-  X(intensity_histogram)
+  X(intensity_histogram)               \
+  X(glcm)
 
 namespace vesalius::radiomics {
 

@@ -60,12 +60,11 @@ std::vector<Variant> texture_variants(const Settings& settings);
 /// The words of all six, for the catalogue.
 inline constexpr std::string_view kSixAggregations = "2D_avg 2D_comb 2_5D_avg 2_5D_comb 3D_avg 3D_comb";
 
-/// The mean over the matrices for which the feature is defined.
+/// The mean over the matrices for which the feature is defined; `reason` is why there is no matrix.
 template <class Input>
-Value average(const std::vector<Input>& inputs, Value (*compute)(const Input&)) {
+Value average(const std::vector<Input>& inputs, Value (*compute)(const Input&), const char* reason) {
   double sum = 0;
   int64_t defined = 0;
-  const char* reason = "there is nothing to compute it from";
   for (const Input& input : inputs) {
     const Value v = compute(input);
     if (v.reason) reason = v.reason;
@@ -75,12 +74,13 @@ Value average(const std::vector<Input>& inputs, Value (*compute)(const Input&)) 
 }
 
 /// Makes a family of its table. `prepare` gives what the functions work on: one `Input`, or one per matrix
-/// where the feature is the average over directions or slices.
+/// where the feature is the average over directions or slices; none, if there is nothing: then the value is NaN and
+/// `why_empty` the reason.
 template <class Input, size_t N>
 Family make_family(const FamilyInfo& info, const Row<Input> (&table)[N],
                    std::vector<Input> (*prepare)(const Roi&, const Variant&),
                    std::vector<Variant> (*variants)(const Settings&) = one_variant,
-                   std::string_view aggregations = "") {
+                   std::string_view aggregations = "", const char* why_empty = "there is nothing to compute it from") {
   Family family{info, {}, variants, {}};
   for (const auto& row : table) {
     FeatureRow filled = row.info;
@@ -90,11 +90,11 @@ Family make_family(const FamilyInfo& info, const Row<Input> (&table)[N],
     filled.aggregation = aggregations;
     family.rows.push_back(filled);
   }
-  family.compute = [&table, prepare](const Roi& roi, const Variant& variant) {
+  family.compute = [&table, prepare, why_empty](const Roi& roi, const Variant& variant) {
     const std::vector<Input> inputs = prepare(roi, variant);
     std::vector<Value> values;
     values.reserve(N);
-    for (const auto& row : table) values.push_back(average(inputs, row.compute));
+    for (const auto& row : table) values.push_back(average(inputs, row.compute, why_empty));
     return values;
   };
   return family;

@@ -24,7 +24,7 @@ std::optional<Box> box_of(const at::Tensor& labels, int64_t label);
 
 /// Levels 1..n in the intensity mask and 0 outside.
 struct Levels {
-  at::Tensor voxels;  ///< int32 [z, y, x], on the image's device
+  at::Tensor voxels;  ///< int32 [z, y, x], CPU, contiguous
   int64_t n = 0;      ///< N_g: the highest level (fixed bin size) or the number of bins
 };
 
@@ -36,6 +36,7 @@ class Roi {
   Roi(const Image& image, const Mask& mask, const Settings& settings, int64_t label, int64_t channel);
 
   const Settings& settings() const { return settings_; }
+  at::Device device() const { return device_; }            ///< the image's: counting kernels may run there
   const Geometry& geometry() const { return geometry_; }   ///< of the box
   const at::Tensor& intensities() const { return intensities_; }        ///< float64 [z, y, x], CPU, contiguous
   const at::Tensor& morphological() const { return morphological_; }    ///< bool, CPU, contiguous

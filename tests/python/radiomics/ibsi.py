@@ -65,7 +65,7 @@ class Reference:
 def references() -> list[Reference]:
     with (DATA / "reference.csv").open(newline="") as file:
         return [
-            Reference(r["config"], r["tag"], r["ibsi_id"], r["family"], r["feature"], r["aggregation"], float(r["value"]), float(r["tolerance"] or 0), r["consensus"])
+            Reference(r["config"], r["tag"].removesuffix("_" + r["aggregation"]), r["ibsi_id"], r["family"], r["feature"], r["aggregation"], float(r["value"]), float(r["tolerance"] or 0), r["consensus"])
             for r in csv.DictReader(file)
             if r["value"]  # a few have none in the manual
         ]
