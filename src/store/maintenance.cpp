@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// repair, pack, unpack: a study as a whole.
+#include <optional>
+
+#include "store/study_impl.h"
+
+namespace fs = std::filesystem;
+
+namespace vesalius::store {
+namespace {
+
+void require_new(const std::string& out) {
+  std::error_code code;
+  if (fs::exists(out, code)) throw InvalidArgument(out + " is there already; name another file, or remove it first");
+}
+
+void copy_object(hid_t from, const std::string& name, hid_t to, const std::string& new_name) {
+  hdf5::require<IoError>(H5Ocopy(from, name.c_str(), to, new_name.c_str(), H5P_DEFAULT, H5P_DEFAULT), "copying " + name);
+}
+
+/// The root of a file as a group of another: children and attributes.
+void copy_root(hid_t from, hid_t to) {
+  for (const auto& name : hdf5::link_names(from)) {
+    if (name != "images" && name != "masks" && name != "clinical" && name != "outcome") continue;
+    copy_object(hdf5::open_group(from, name), ".", to, name);
+  }
+  for (const auto& name : hdf5::attribute_names(from)) hdf5::write_attribute(to, name, hdf5::read_attribute(from, name));
+}
+
+/// Removes what it was told of unless all went well.
+class Cleanup {
+ public:
+  explicit Cleanup(fs::path path) : path_(std::move(path)) {}
+  ~Cleanup() {
+    std::error_code ignored;
+    if (!path_.empty()) fs::remove_all(path_, ignored);
+  }
+  void keep() { path_.clear(); }
+
+ private:
+  fs::path path_;
+};
+
+State open_state(const std::string& path, Layout& layout) {
+  State state;
+  {
+    const hdf5::File file = hdf5::open_file(path);
+    state = read_index(file, path);
+  }
+  if (state.folder.empty()) return state;
+  layout = Layout(path, state.folder);
+  std::vector<std::string> problems;
+  std::error_code code;
+  if (fs::exists(layout.stale_marker(), code)) scan_cases(layout, state, problems);
+  if (!problems.empty()) throw FormatError(problems.front());
+  return state;
+}
+
+}  // namespace
+
+std::vector<std::string> repair(const std::string& path) {
+  const hdf5::Guard guard;
+  const WriteLock lock{fs::path(path)};
+  std::vector<std::string> problems;
+  Layout layout{fs::path(path)};
+  State state;
+  std::error_code code;
+  if (fs::exists(path, code)) {
+    try {
+      const hdf5::File file = hdf5::open_file(path);
+      state = read_index(file, path);
+    } catch (const FormatError& error) {
+      problems.push_back("the old index could not be read (" + std::string(error.what()) + "); predictions that only it held are lost");
+      state = State{};
+    }
+    if (problems.empty() && state.folder.empty()) throw InvalidArgument(path + " is a packed study: there is nothing to repair it from");
+    if (!state.folder.empty()) layout = Layout(path, state.folder);
+  }
+  if (!holds_cases(layout.folder))
+    throw IoError("nothing to repair " + path + " from: there are no case files in " + layout.folder.string());
+  state.folder = layout.folder.filename().string();
+  if (state.created.empty()) state.created = now_utc();
+  scan_cases(layout, state, problems);
+  make_folder(layout.folder / "features");
+  state.modified = now_utc();
+  state.software = software();
+  StagedFile(layout.index, index_bytes(state)).commit();
+  remove_file(layout.stale_marker());
+  return problems;
+}
+
+void pack(const std::string& path, const std::string& out) {
+  const hdf5::Guard guard;
+  require_new(out);
+  Layout layout{fs::path(path)};
+  State state = open_state(path, layout);
+  if (state.folder.empty()) throw InvalidArgument(path + " is packed already; copy it");
+  state.folder.clear();
+  const fs::path temporary = out + ".vesalius-tmp";
+  std::error_code code;
+  fs::remove(temporary, code);
+  Cleanup cleanup(temporary);
+  hdf5::File packed = hdf5::new_disk_file(temporary.string());
+  write_index(packed, state);
+  {
+    const hdf5::Group cases = hdf5::make_group(packed, "cases");
+    for (const auto& record : state.cases) {
+      const std::string name = layout.case_file(record->info.key).string();
+      const hdf5::File file = hdf5::open_file(name);
+      require_format(file, kCaseFormat, name);
+      copy_root(file, hdf5::make_group(cases, record->info.key));
+    }
+  }
+  hdf5::require<IoError>(H5Fflush(packed, H5F_SCOPE_GLOBAL), "writing " + out);
+  if (!packed.close()) hdf5::fail<IoError>("writing " + out);
+  sync_file(temporary);
+  fs::rename(temporary, out, code);
+  if (code) throw IoError("can't put " + out + " in place: " + code.message());
+  cleanup.keep();
+  sync_folder(fs::path(out).has_parent_path() ? fs::path(out).parent_path() : fs::path("."));
+}
+
+void unpack(const std::string& packed, const std::string& out) {
+  const hdf5::Guard guard;
+  require_new(out);
+  Layout from{fs::path(packed)};
+  State state = open_state(packed, from);
+  if (!state.folder.empty()) throw InvalidArgument(packed + " is not a packed study: it can be written to as it is");
+  const Layout layout{fs::path(out)};
+  if (holds_cases(layout.folder)) throw InvalidArgument(layout.folder.string() + " holds case files already; name another study");
+  const WriteLock lock{fs::path(out)};
+  make_folder(layout.folder);
+  Cleanup cleanup(layout.folder);
+  make_folder(layout.folder / "features");
+  const hdf5::File source = hdf5::open_file(packed);
+  const hdf5::Group cases = hdf5::open_group(source, "cases");
+  for (const auto& record : state.cases) {
+    const hdf5::File file = hdf5::new_memory_file();
+    copy_root(hdf5::open_group(cases, record->info.key), file);
+    StagedFile(layout.case_file(record->info.key), hdf5::bytes_of(file)).commit();
+    if (!record->features.empty())
+      StagedFile(layout.feature_file(record->info.key), feature_bytes(record->info, record->features)).commit();
+  }
+  state.folder = layout.folder.filename().string();
+  StagedFile(layout.index, index_bytes(state)).commit();
+  cleanup.keep();
+}
+
+}  // namespace vesalius::store
