@@ -13,8 +13,9 @@ namespace {
 
 Properties access(bool in_memory) {
   Properties plist(H5Pcreate(H5P_FILE_ACCESS), "HDF5 file access");
-  // 1.8's format: dense attribute storage (no 64 KiB limit), read by every HDF5 in use.
-  require(H5Pset_libver_bounds(plist, H5F_LIBVER_V18, H5F_LIBVER_V18), "HDF5 format bounds");
+  // The oldest superblock, for it has no checksum: H5Fget_file_image (1.10.8) clears the status flags of newer ones
+  // and leaves their checksum as it was. Objects that keep their order take the newer forms they need all the same.
+  require(H5Pset_libver_bounds(plist, H5F_LIBVER_EARLIEST, H5F_LIBVER_V18), "HDF5 format bounds");
   require(H5Pset_file_locking(plist, false, true), "HDF5 file locking");
   require(H5Pset_fclose_degree(plist, H5F_CLOSE_STRONG), "HDF5 close degree");
   if (in_memory) require(H5Pset_fapl_core(plist, size_t{4} << 20, false), "HDF5 core driver");
@@ -110,7 +111,9 @@ File open_in_memory(const std::string& path) { return open_with(path, H5F_ACC_RD
 File new_memory_file() {
   const auto plist = access(true);
   const auto create = creation(H5P_FILE_CREATE);
-  return File(H5Fcreate("in-memory", H5F_ACC_TRUNC, create, plist), "making a file in memory");
+  static uint64_t count = 0;  // under the guard; HDF5 takes two files of one name for one file
+  const std::string name = "in-memory-" + std::to_string(count++);
+  return File(H5Fcreate(name.c_str(), H5F_ACC_TRUNC, create, plist), "making a file in memory");
 }
 
 File new_disk_file(const std::string& path) {
@@ -282,6 +285,19 @@ std::vector<int64_t> read_wholes(hid_t where, const std::string& name) {
   std::vector<int64_t> values(count);
   if (count > 0) require(H5Aread(attribute, H5T_NATIVE_INT64, values.data()), what);
   return values;
+}
+
+void copy_attributes(hid_t from, hid_t to) {
+  for (const auto& name : attribute_names(from)) {
+    const Attribute source = open_attribute(from, name);
+    const Type type(H5Aget_type(source), name);
+    const Space space(H5Aget_space(source), name);
+    std::vector<char> bytes(H5Tget_size(type) * element_count(space, name));
+    if (bytes.empty()) continue;
+    require(H5Aread(source, type, bytes.data()), "attribute " + name);
+    require<IoError>(H5Awrite(make_attribute(to, name, type, space), type, bytes.data()), "writing attribute " + name);
+    H5Dvlen_reclaim(type, space, H5P_DEFAULT, bytes.data());
+  }
 }
 
 void write_texts_attribute(hid_t where, const std::string& name, const std::vector<std::string>& values) {

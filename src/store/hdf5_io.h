@@ -45,6 +45,7 @@ void write_numbers(hid_t where, const std::string& name, const std::vector<doubl
 std::vector<double> read_numbers(hid_t where, const std::string& name, size_t count);
 void write_wholes(hid_t where, const std::string& name, const std::vector<int64_t>& values);
 std::vector<int64_t> read_wholes(hid_t where, const std::string& name);
+void copy_attributes(hid_t from, hid_t to);
 void write_texts_attribute(hid_t where, const std::string& name, const std::vector<std::string>& values);
 std::vector<std::string> read_texts_attribute(hid_t where, const std::string& name);
 
@@ -59,6 +60,9 @@ std::vector<double> read_doubles(hid_t where, const std::string& name, size_t co
 Dataset write_tensor(hid_t where, const std::string& name, const at::Tensor& tensor);
 /// @throws FormatError for storage outside the file, unknown filters, or sizes that the stored bytes can't hold.
 at::Tensor read_tensor(const Dataset& dataset, const std::string& what);
+/// The dataset with its attributes, chunk by chunk as they are compressed. (H5Ocopy of HDF5 1.10.8 crashes on
+/// datasets whose attributes keep their order.)
+void copy_tensor(const Dataset& from, hid_t where, const std::string& name);
 /// numpy's name: "float32". @throws NotSupported for what can't be stored.
 std::string dtype_name(at::ScalarType scalar);
 

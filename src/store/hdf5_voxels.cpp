@@ -117,6 +117,29 @@ Dataset write_tensor(hid_t where, const std::string& name, const at::Tensor& ten
   return dataset;
 }
 
+void copy_tensor(const Dataset& from, hid_t where, const std::string& name) {
+  const Properties create(H5Dget_create_plist(from), name);
+  require_own_storage(create, name);
+  const Space space(H5Dget_space(from), name);
+  const Type type(H5Dget_type(from), name);
+  const Dataset to(H5Dcreate2(where, name.c_str(), type, space, H5P_DEFAULT, create, H5P_DEFAULT), "making dataset " + name);
+  hsize_t count = 0;
+  require(H5Dget_num_chunks(from, space, &count), name);
+  std::vector<hsize_t> offset(H5S_MAX_RANK);
+  std::vector<char> chunk;
+  for (hsize_t i = 0; i < count; ++i) {
+    unsigned filters = 0;
+    haddr_t address = 0;
+    hsize_t size = 0;
+    require(H5Dget_chunk_info(from, space, i, offset.data(), &filters, &address, &size), name);
+    chunk.resize(size);
+    uint32_t mask = 0;
+    require(H5Dread_chunk(from, H5P_DEFAULT, offset.data(), &mask, chunk.data()), "reading " + name);
+    require<IoError>(H5Dwrite_chunk(to, H5P_DEFAULT, mask, offset.data(), chunk.size(), chunk.data()), "writing " + name);
+  }
+  copy_attributes(from, to);
+}
+
 at::Tensor read_tensor(const Dataset& dataset, const std::string& what) {
   const Properties create(H5Dget_create_plist(dataset), what);
   require_own_storage(create, what);

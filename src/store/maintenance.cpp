@@ -14,17 +14,14 @@ void require_new(const std::string& out) {
   if (fs::exists(out, code)) throw InvalidArgument(out + " is there already; name another file, or remove it first");
 }
 
-void copy_object(hid_t from, const std::string& name, hid_t to, const std::string& new_name) {
-  hdf5::require<IoError>(H5Ocopy(from, name.c_str(), to, new_name.c_str(), H5P_DEFAULT, H5P_DEFAULT), "copying " + name);
-}
-
-/// The root of a file as a group of another: children and attributes.
-void copy_root(hid_t from, hid_t to) {
-  for (const auto& name : hdf5::link_names(from)) {
-    if (name != "images" && name != "masks" && name != "clinical" && name != "outcome") continue;
-    copy_object(hdf5::open_group(from, name), ".", to, name);
+/// A case's root, as a group or a file, into another.
+void copy_case(hid_t from, hid_t to) {
+  for (const char* kind : {"images", "masks"}) {
+    const hdf5::Group source = hdf5::open_group(from, kind), target = hdf5::make_group(to, kind);
+    for (const auto& name : hdf5::link_names(source)) hdf5::copy_tensor(hdf5::open_dataset(source, name), target, name);
   }
-  for (const auto& name : hdf5::attribute_names(from)) hdf5::write_attribute(to, name, hdf5::read_attribute(from, name));
+  for (const char* table : {"clinical", "outcome"}) hdf5::copy_attributes(hdf5::open_group(from, table), hdf5::make_group(to, table));
+  hdf5::copy_attributes(from, to);
 }
 
 /// Removes what it was told of unless all went well.
@@ -108,7 +105,7 @@ void pack(const std::string& path, const std::string& out) {
       const std::string name = layout.case_file(record->info.key).string();
       const hdf5::File file = hdf5::open_file(name);
       require_format(file, kCaseFormat, name);
-      copy_root(file, hdf5::make_group(cases, record->info.key));
+      copy_case(file, hdf5::make_group(cases, record->info.key));
     }
   }
   hdf5::require<IoError>(H5Fflush(packed, H5F_SCOPE_GLOBAL), "writing " + out);
@@ -136,7 +133,7 @@ void unpack(const std::string& packed, const std::string& out) {
   const hdf5::Group cases = hdf5::open_group(source, "cases");
   for (const auto& record : state.cases) {
     const hdf5::File file = hdf5::new_memory_file();
-    copy_root(hdf5::open_group(cases, record->info.key), file);
+    copy_case(hdf5::open_group(cases, record->info.key), file);
     StagedFile(layout.case_file(record->info.key), hdf5::bytes_of(file)).commit();
     if (!record->features.empty())
       StagedFile(layout.feature_file(record->info.key), feature_bytes(record->info, record->features)).commit();

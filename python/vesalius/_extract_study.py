@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The features of every case of a study (`vesalius.radiomics.extract_study`)."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Literal
+
+from .errors import Cancelled, Error, InvalidArgument
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .radiomics import Settings
+    from .store import Study
+
+Case = tuple[str, str | None]
+Work = Callable[[Case, "threading.Event"], Any]
+
+
+class ExtractionError(Error):
+    """Some cases failed; the others are in the study. ``failures`` maps (subject, time point) to the error."""
+
+    def __init__(self, message: str, failures: dict[Case, Exception]) -> None:
+        super().__init__(message)
+        self.failures = failures
+
+
+def extract_study(
+    study: Study,
+    settings: Settings | None = None,
+    *,
+    image: str = "image",
+    mask: str = "mask",
+    label: int = 1,
+    jobs: int = 1,
+    progress: bool = True,
+    on_error: Literal["raise", "report"] = "raise",
+    extract: Callable[..., Any] | None = None,
+) -> pd.DataFrame:
+    """Extracts the features of every case and stores each as soon as it is there.
+
+    Cases that have features with these settings, made from the image and mask they hold now, are left alone: started
+    again after a stop, it goes on where it was.
+
+    Parameters
+    ----------
+    study
+        Open for writing.
+    settings
+        Of `radiomics.extract`.
+    image, mask, label
+        The names of what to use, and the label in the mask.
+    jobs
+        Cases at a time, in threads (the extraction runs without Python's lock). The results don't depend on it.
+    progress
+        Show a bar.
+    on_error
+        "raise" raises after all cases were tried, if some failed; "report" puts the failures into
+        ``attrs["failures"]`` of what is returned.
+
+    Returns
+    -------
+    DataFrame
+        `study.features` of these settings.
+
+    Raises
+    ------
+    ExtractionError
+        Some cases failed; names them, and the others are stored.
+    Cancelled
+        Ctrl-C; what was finished is stored.
+    """
+    from . import radiomics
+
+    if on_error not in ("raise", "report"):
+        raise InvalidArgument(f'on_error is "raise" or "report"; it was {on_error!r}')
+    if jobs < 1:
+        raise InvalidArgument(f"jobs is how many cases to work on at a time, 1 at least; it was {jobs}")
+    settings = settings if settings is not None else radiomics.Settings()
+    compute = extract or radiomics.extract
+
+    def work(case: Case, stop: threading.Event) -> Any:
+        def progressed(done: int, total: int, what: str) -> None:
+            if stop.is_set():
+                raise Cancelled("stopped")
+
+        subject, time_point = case
+        picture = study.image(subject, name=image, time_point=time_point)
+        outline = study.mask(subject, name=mask, time_point=time_point)
+        return compute(picture, outline, settings, label=label, progress=progressed)
+
+    names = {"image": image, "mask": mask, "label": label}
+    todo = [(s, t) for s, t in study.cases if not study.has_features(s, settings, time_point=t, **names)]
+    bar = _bar(len(study), len(study) - len(todo)) if progress else None
+    failures: dict[Case, Exception] = {}
+    try:
+        with study.batch():
+            for case, result in _run(todo, work, jobs):
+                if isinstance(result, Exception):
+                    failures[case] = result
+                else:
+                    study.add_features(case[0], result, time_point=case[1], **names)
+                if bar is not None:
+                    bar.update()
+    except KeyboardInterrupt as interrupt:
+        done = sum(study.has_features(s, settings, time_point=t, **names) for s, t in study.cases)
+        raise Cancelled(f"stopped: {done} of {len(study)} cases have their features in {study.path}; the same call goes on from there") from interrupt
+    finally:
+        if bar is not None:
+            bar.close()
+    if failures and on_error == "raise":
+        raise ExtractionError(_describe(failures, len(study)), failures)
+    frame = study.features(study._set(settings, image, mask, label)) if len(failures) < len(study) else study.features()
+    frame.attrs["failures"] = {case: str(error) for case, error in failures.items()}
+    return frame
+
+
+def _bar(total: int, done: int) -> Any:
+    from tqdm.auto import tqdm
+
+    return tqdm(total=total, initial=done, desc="features", unit="case")
+
+
+def _describe(failures: dict[Case, Exception], total: int) -> str:
+    lines = [f"{len(failures)} of {total} cases failed; the others are stored:"]
+    for (subject, time_point), error in failures.items():
+        lines.append(f"  {subject}{f' at {time_point}' if time_point else ''}: {type(error).__name__}: {error}")
+    return "\n".join(lines)
+
+
+def _attempt(work: Work, case: Case, stop: threading.Event) -> Any:
+    try:
+        return work(case, stop)
+    except Cancelled:
+        raise
+    except Exception as error:
+        return error
+
+
+def _run(cases: list[Case], work: Work, jobs: int) -> Iterator[tuple[Case, Any]]:
+    """Each case with its result or its error, as they are finished. A KeyboardInterrupt stops the work under way at its
+    next report of progress."""
+    stop = threading.Event()
+    if jobs == 1 or len(cases) <= 1:
+        for case in cases:
+            yield case, _attempt(work, case, stop)
+        return
+    waiting: queue.SimpleQueue[Case] = queue.SimpleQueue()
+    # Few results wait, so that a slow disk does not fill the memory.
+    finished: queue.Queue[tuple[Case, Any]] = queue.Queue(maxsize=2 * jobs)
+    for case in cases:
+        waiting.put(case)
+
+    def serve() -> None:
+        while not stop.is_set():
+            try:
+                case = waiting.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                result = _attempt(work, case, stop)
+            except Cancelled as cancelled:
+                result = cancelled
+            while not stop.is_set():
+                try:
+                    finished.put((case, result), timeout=0.1)
+                    break
+                except queue.Full:
+                    continue
+
+    threads = [threading.Thread(target=serve, name=f"vesalius-extract-{i}", daemon=True) for i in range(min(jobs, len(cases)))]
+    for thread in threads:
+        thread.start()
+    try:
+        left = len(cases)
+        while left:
+            try:  # short waits: Python notices Ctrl-C in between on every platform
+                case, result = finished.get(timeout=0.1)
+            except queue.Empty:
+                continue
+            left -= 1
+            yield case, result
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(timeout=1.5)
