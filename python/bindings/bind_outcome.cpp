@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bindings.h"
 
+#include <vesalius/outcome/concordance.h>
+#include <vesalius/outcome/cox.h>
+#include <vesalius/outcome/kaplan_meier.h>
 #include <vesalius/outcome/logistic.h>
 #include <vesalius/outcome/roc.h>
 
@@ -68,10 +71,76 @@ void bind_roc(py::module_& m) {
       py::arg("y"), py::arg("score"));
 }
 
+void bind_cox(py::module_& m) {
+  py::enum_<Ties>(m, "Ties").value("efron", Ties::efron).value("breslow", Ties::breslow);
+  bind_options<CoxOptions>(m, "CoxOptions").def_readwrite("ties", &CoxOptions::ties);
+  py::class_<CoxFit>(m, "CoxFit")
+      .def_readonly("coef", &CoxFit::coef)
+      .def_readonly("mean", &CoxFit::mean)
+      .def_property_readonly("covariance", [](const CoxFit& f) { return f.covariance.defined() ? py::cast(f.covariance) : py::object(py::none()); })
+      .def_readonly("log_likelihood", &CoxFit::log_likelihood)
+      .def_readonly("log_likelihood_null", &CoxFit::log_likelihood_null)
+      .def_readonly("score_test", &CoxFit::score_test)
+      .def_readonly("iterations", &CoxFit::iterations)
+      .def_readonly("baseline_stratum", &CoxFit::baseline_stratum)
+      .def_readonly("baseline_times", &CoxFit::baseline_times)
+      .def_readonly("baseline_log_hazard", &CoxFit::baseline_log_hazard)
+      .def(py::pickle(
+          [](const CoxFit& f) {
+            return py::make_tuple(f.coef, f.mean, f.covariance.defined() ? py::cast(f.covariance) : py::object(py::none()), f.log_likelihood,
+                                  f.log_likelihood_null, f.score_test, f.iterations, f.baseline_stratum, f.baseline_times, f.baseline_log_hazard);
+          },
+          [](const py::tuple& t) {
+            return CoxFit{t[0].cast<at::Tensor>(), t[1].cast<at::Tensor>(), t[2].is_none() ? at::Tensor() : t[2].cast<at::Tensor>(), t[3].cast<double>(),
+                          t[4].cast<double>(), t[5].cast<double>(), t[6].cast<int64_t>(), t[7].cast<at::Tensor>(), t[8].cast<at::Tensor>(), t[9].cast<at::Tensor>()};
+          }));
+  m.def("fit_cox", &fit_cox, py::arg("x"), py::arg("time"), py::arg("event"), py::arg("options"), py::arg("weights") = OptionalTensor{},
+        py::arg("strata") = OptionalTensor{}, ReleaseGil());
+  m.def("predict_cox", &predict_cox, py::arg("fit"), py::arg("x"), ReleaseGil());
+  m.def("cox_cumulative_hazard", &cox_cumulative_hazard, py::arg("fit"), py::arg("linear_predictor"), py::arg("times"),
+        py::arg("strata") = OptionalTensor{}, ReleaseGil());
+}
+
+void bind_curves(py::module_& m) {
+  py::enum_<CurveInterval>(m, "CurveInterval").value("plain", CurveInterval::plain).value("log", CurveInterval::log).value("log_log", CurveInterval::log_log);
+  py::class_<SurvivalCurve>(m, "SurvivalCurve")
+      .def_readonly("time", &SurvivalCurve::time)
+      .def_readonly("at_risk", &SurvivalCurve::at_risk)
+      .def_readonly("events", &SurvivalCurve::events)
+      .def_readonly("censored", &SurvivalCurve::censored)
+      .def_readonly("survival", &SurvivalCurve::survival)
+      .def_readonly("standard_error", &SurvivalCurve::standard_error)
+      .def_readonly("lower", &SurvivalCurve::lower)
+      .def_readonly("upper", &SurvivalCurve::upper)
+      .def_readonly("cumulative_hazard", &SurvivalCurve::cumulative_hazard);
+  m.def("kaplan_meier", &kaplan_meier, py::arg("time"), py::arg("event"), py::arg("confidence") = 0.95, py::arg("interval") = CurveInterval::log,
+        py::arg("weights") = OptionalTensor{}, ReleaseGil());
+  m.def("curve_quantile", &curve_quantile, py::arg("time"), py::arg("curve"), py::arg("p"), ReleaseGil());
+  py::class_<LogRank>(m, "LogRank")
+      .def_readonly("chi_squared", &LogRank::chi_squared)
+      .def_readonly("p", &LogRank::p)
+      .def_readonly("degrees_of_freedom", &LogRank::degrees_of_freedom)
+      .def_readonly("groups", &LogRank::groups)
+      .def_readonly("observed", &LogRank::observed)
+      .def_readonly("expected", &LogRank::expected);
+  m.def("log_rank", &log_rank, py::arg("time"), py::arg("event"), py::arg("group"), py::arg("rho") = 0.0, py::arg("strata") = OptionalTensor{}, ReleaseGil());
+  py::class_<Concordance>(m, "Concordance")
+      .def_readonly("value", &Concordance::value)
+      .def_readonly("standard_error", &Concordance::standard_error)
+      .def_readonly("concordant", &Concordance::concordant)
+      .def_readonly("discordant", &Concordance::discordant)
+      .def_readonly("tied_risk", &Concordance::tied_risk)
+      .def_readonly("tied_time", &Concordance::tied_time)
+      .def_readonly("tied_both", &Concordance::tied_both);
+  m.def("concordance_index", &concordance_index, py::arg("time"), py::arg("event"), py::arg("risk"), py::arg("weights") = OptionalTensor{}, ReleaseGil());
+}
+
 }  // namespace
 
 void bind_outcome(py::module_& parent) {
   auto m = parent.def_submodule("outcome", "Regressions, survival curves and measures; use vesalius.outcome.");
   bind_logistic(m);
   bind_roc(m);
+  bind_cox(m);
+  bind_curves(m);
 }

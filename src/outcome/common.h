@@ -46,8 +46,7 @@ void check_estimable(const Standardised& columns, int64_t n, int64_t free, const
 /// xᵀ diag(w) x for the chosen columns, row-major.
 void weighted_crossproduct(const at::Tensor& x, const std::vector<int64_t>& set, const double* weights, std::vector<double>& out);
 
-/// Newton's steps without a penalty, by the same solver; throws on linear dependence (`free` leading columns are the
-/// intercept) and leaves the inverse Hessian.
+/// @throws InvalidArgument that names a column which depends linearly on those before
 [[noreturn]] void throw_dependent(const FitOptions& options, int64_t column);
 
 }  // namespace vesalius::outcome

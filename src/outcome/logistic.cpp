@@ -9,6 +9,7 @@
 #include <ATen/ops/mv.h>
 
 #include <vesalius/core/error.h>
+#include <vesalius/outcome/detail/newton_kernel.h>
 
 #include "outcome/common.h"
 
@@ -53,8 +54,10 @@ class LogisticModel {
     weighted_crossproduct(x_, set, r_.data(), h);
   }
 
-  /// Whether x·step puts no observation further to the wrong side and some to the right: then the likelihood grows for ever.
-  bool separates(const std::vector<double>& step) {
+  /// Whether fitted probabilities are near 0 or 1 and x·step puts no observation further to the wrong side and some to the
+  /// right: then the likelihood grows for ever (Albert, Anderson 1984).
+  bool diverges(const std::vector<double>& step) {
+    if (std::none_of(eta_.begin(), eta_.end(), [](double e) { return std::abs(e) > 8; })) return false;
     std::vector<double> along(y_.size());
     multiply(x_, step, along);
     double worst = 0, best = 0;
@@ -65,12 +68,6 @@ class LogisticModel {
       best = std::max(best, right);
     }
     return best > 0 && worst > -1e-6 * best;
-  }
-
-  double largest_eta() const {
-    double out = 0;
-    for (double e : eta_) out = std::max(out, std::abs(e));
-    return out;
   }
 
  private:
@@ -132,42 +129,20 @@ void unscale(const std::vector<double>& b, const Prepared& data, double* coef, d
 }
 
 /// Newton without penalty; leaves b and gives the inverse of the mean Hessian.
-std::vector<double> newton(LogisticModel& model, std::vector<double>& b, int64_t free, const LogisticOptions& options, int64_t& iterations) {
-  const int64_t q = static_cast<int64_t>(b.size());
-  std::vector<int64_t> all(q);
-  for (int64_t j = 0; j < q; ++j) all[j] = j;
-  std::vector<double> g(q), h, step, candidate(q);
-  double value = model.value(b);
-  for (iterations = 0; iterations < options.max_iterations; ++iterations) {
-    model.gradient(g);
-    model.hessian(all, h);
-    const int64_t dependent = detail::cholesky(h, q, iterations == 0 ? 1e-11 : 1e-15);
-    if (dependent >= 0 && iterations == 0) throw_dependent(options, dependent - free);
-    double violation = 0;
-    for (double v : g) violation = std::max(violation, std::abs(v));
-    if (dependent < 0) {
-      step = g;
-      detail::cholesky_solve(h, q, step.data());
-      for (double& v : step) v = -v;
-    }
-    // fitted probabilities of 0 or 1, and the steps keep going there
-    if (dependent >= 0 || (model.largest_eta() > 8 && model.separates(step)))
+std::vector<double> unpenalised(LogisticModel& model, std::vector<double>& b, int64_t free, const LogisticOptions& options, int64_t& iterations) {
+  auto result = detail::newton(model, b, options.max_iterations, options.tolerance);
+  iterations = result.iterations;
+  switch (result.end) {
+    case detail::NewtonEnd::converged: return std::move(result.inverse);
+    case detail::NewtonEnd::dependent: throw_dependent(options, result.column - free);
+    case detail::NewtonEnd::diverging:
       throw ConvergenceError(
           "the columns of X separate the classes (wholly or in part): the likelihood grows without end and no finite estimate exists. Use "
           "penalty=\"l2\" or fewer columns");
-    if (violation <= options.tolerance * 1e-2) return detail::cholesky_inverse(h, q);
-    double length = 1, next = 0, largest = 0;
-    for (;; length *= 0.5) {
-      for (int64_t j = 0; j < q; ++j) candidate[j] = b[j] + length * step[j];
-      next = model.value(candidate);
-      if (next <= value + 1e-14 * (1 + std::abs(value)) || length < 1e-8) break;
-    }
-    for (double v : step) largest = std::max(largest, std::abs(v));
-    b.swap(candidate);
-    value = next;
-    if (violation <= options.tolerance && largest * length < 1e-12) return detail::cholesky_inverse(h, q);
+    default:
+      throw ConvergenceError("logistic regression did not converge in " + std::to_string(options.max_iterations) +
+                             " iterations: raise max_iterations, or use a penalty");
   }
-  throw ConvergenceError("logistic regression did not converge in " + std::to_string(options.max_iterations) + " iterations: raise max_iterations, or use a penalty");
 }
 
 /// cov(b) for the columns as they came: b_j = s_j / scale_j, b_0 = s_0 − Σ s_j mean_j / scale_j.
@@ -249,7 +224,7 @@ LogisticFit fit_logistic(const at::Tensor& x, const at::Tensor& y, const Logisti
   LogisticFit fit;
   if (options.penalty.alpha == 0) {
     check_estimable(data.columns, static_cast<int64_t>(data.y.size()), data.free, options);
-    fit.covariance = covariance_of(newton(model, b, data.free, options, fit.iterations), data);
+    fit.covariance = covariance_of(unpenalised(model, b, data.free, options, fit.iterations), data);
   } else {
     penalised(model, data, options, b, fit.iterations);
   }

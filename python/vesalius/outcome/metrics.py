@@ -6,16 +6,31 @@ Every measure is a small object that is also a number: ``float(roc_auc(y, score)
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from .._vesalius import outcome as _core
-from ..errors import InvalidArgument, ShapeError
-from ._data import plain, to_tensor
+from ..errors import ConvergenceError, InvalidArgument, ShapeError
+from ._data import plain, survival_outcome, to_tensor
 
-__all__ = ["DelongTest", "RocAuc", "RocCurve", "delong_test", "roc_auc", "roc_curve"]
+__all__ = [
+    "BrierScore",
+    "Calibration",
+    "Concordance",
+    "DelongTest",
+    "RocAuc",
+    "RocCurve",
+    "brier_score",
+    "calibration",
+    "concordance_index",
+    "delong_test",
+    "roc_auc",
+    "roc_curve",
+]
 
 
 def _z(confidence: float) -> float:
@@ -149,3 +164,161 @@ def roc_curve(y: Any, score: Any, *, pos_label: Any = None) -> RocCurve:
     y = binary(y, pos_label)
     fpr, tpr, thresholds = _core.roc_curve(to_tensor(y), to_tensor(vector(score, len(y), "score")))
     return RocCurve(fpr.numpy(), tpr.numpy(), thresholds.numpy())
+
+
+@dataclass(frozen=True)
+class Concordance:
+    """Harrell's C: the share of comparable pairs in which the higher risk has its event first, equal risks counting a half.
+
+    `tied_time` are pairs of events at one time with different risks, `tied_both` those with equal risks; neither is compared.
+    """
+
+    value: float
+    standard_error: float
+    interval: tuple[float, float]
+    confidence: float
+    concordant: float
+    discordant: float
+    tied_risk: float
+    tied_time: float
+    tied_both: float
+
+    def __float__(self) -> float:
+        return self.value
+
+
+def concordance_index(y: Any, risk: Any, *, confidence: float = 0.95, sample_weight: Any = None) -> Concordance:
+    """Harrell's concordance of risk scores with survival.
+
+    A pair is comparable when the earlier time is an event; an event comes before a censoring at the same time; two events
+    at one time are not compared. The standard error is the infinitesimal jackknife, as in R's ``survival::concordance``
+    (pairs of weights multiply). In O(n log n).
+
+    Parameters
+    ----------
+    y : structured array (event, time), DataFrame with those columns, or tuple (event, time)
+    risk : [n], larger for earlier events, such as ``CoxPH.predict``; for predicted times pass ``-time``
+    sample_weight : [n] ≥ 0, optional
+
+    Notes
+    -----
+    With much censoring it depends on the censoring (Uno et al. 2011, doi 10.1002/sim.4154).
+
+    References
+    ----------
+    Harrell FE, Lee KL, Mark DB. Multivariable prognostic models. Stat Med 1996;15:361-387.
+    doi 10.1002/(SICI)1097-0258(19960229)15:4<361::AID-SIM168>3.0.CO;2-4.
+    """
+    event, time = survival_outcome(y)
+    weights = None if sample_weight is None else to_tensor(plain(sample_weight))
+    c = _core.concordance_index(to_tensor(time), to_tensor(event), to_tensor(vector(risk, len(time), "risk")), weights)
+    interval = _interval(c.value, c.standard_error, confidence)
+    return Concordance(c.value, c.standard_error, interval, confidence, c.concordant, c.discordant, c.tied_risk, c.tied_time, c.tied_both)
+
+
+def _probability(values: Any, n: int) -> np.ndarray:
+    out = vector(values, n, "probability")
+    if not ((out >= 0) & (out <= 1)).all():
+        raise InvalidArgument(f"probability must lie in 0 to 1 and hold no NaN; it ranges from {out.min():g} to {out.max():g}")
+    return out
+
+
+@dataclass(frozen=True)
+class BrierScore:
+    """Mean squared error of probabilities. `scaled` is 1 − Brier / Brier of the mean: 0 knows nothing, 1 is perfect."""
+
+    value: float
+    standard_error: float
+    interval: tuple[float, float]
+    confidence: float
+    scaled: float
+
+    def __float__(self) -> float:
+        return self.value
+
+
+def brier_score(y: Any, probability: Any, *, confidence: float = 0.95, pos_label: Any = None) -> BrierScore:
+    """Brier's score (1950) with the interval of a mean."""
+    y = binary(y, pos_label)
+    if not np.isin(y, (0, 1)).all():
+        raise InvalidArgument("y must be 0 or 1")
+    squared = (y - _probability(probability, len(y))) ** 2
+    value = float(squared.mean())
+    se = float(squared.std(ddof=1) / np.sqrt(len(y))) if len(y) > 1 else float("nan")
+    null = float(y.mean() * (1 - y.mean()))
+    return BrierScore(value, se, _interval(value, se, confidence), confidence, 1 - value / null if null > 0 else float("nan"))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Do predicted probabilities come true?
+
+    `slope` of the outcome on the predicted log-odds: 1 is right, below 1 says predictions are too extreme (overfitting).
+    `intercept` with the slope fixed at 1 (calibration in the large): 0 is right, above 0 says predictions are too low.
+    `curve`: a row for each bin of equally many subjects: predicted (mean), observed (share), lower, upper (Wilson), n, events.
+    """
+
+    slope: float
+    slope_interval: tuple[float, float]
+    intercept: float
+    intercept_interval: tuple[float, float]
+    curve: pd.DataFrame
+    confidence: float
+
+
+def _intercept_at_slope_one(y: np.ndarray, eta: np.ndarray) -> tuple[float, float]:
+    """Newton's method for Σ (y − expit(a + eta)) = 0, and the standard error of a."""
+    from scipy.special import expit
+
+    a = 0.0
+    for _ in range(200):
+        p = expit(a + eta)
+        slope = float((p * (1 - p)).sum())
+        step = float((y - p).sum()) / max(slope, 1e-300)
+        a += float(np.clip(step, -2, 2))
+        if abs(step) < 1e-12:
+            break
+    return a, 1 / np.sqrt(slope)
+
+
+def calibration(y: Any, probability: Any, *, bins: int = 10, confidence: float = 0.95, pos_label: Any = None) -> Calibration:
+    """Calibration slope, calibration in the large, and the calibration curve of predicted probabilities.
+
+    Probabilities of exactly 0 or 1 have no log-odds and are taken for 1e-10 from it, with a warning. Where the predictions
+    separate the outcomes, or are all equal, there is no slope: NaN, with a warning.
+
+    References
+    ----------
+    Van Calster B et al. Calibration: the Achilles heel of predictive analytics. BMC Med 2019;17:230. doi 10.1186/s12916-019-1466-7.
+    """
+    from ._logistic import LogisticRegression
+
+    y = binary(y, pos_label)
+    p = _probability(probability, len(y))
+    if len(np.unique(y)) != 2 or not np.isin(y, (0, 1)).all():
+        raise InvalidArgument("y must hold both 0 and 1, and nothing else")
+    if bins < 1:
+        raise InvalidArgument(f"bins must be at least 1; it is {bins}")
+    extreme = int(((p == 0) | (p == 1)).sum())
+    if extreme:
+        warnings.warn(f"{extreme} probabilities are exactly 0 or 1 and were moved by 1e-10", UserWarning, stacklevel=2)
+    inside = np.clip(p, 1e-10, 1 - 1e-10)
+    eta = np.log(inside) - np.log1p(-inside)
+    z = _z(confidence)
+    nan = float("nan")
+    slope, slope_interval = nan, (nan, nan)
+    try:
+        row = LogisticRegression().fit(eta[:, None], y).summary(confidence=confidence).iloc[1]
+        slope, slope_interval = float(row["coef"]), (float(row["lower"]), float(row["upper"]))
+    except (ConvergenceError, InvalidArgument) as error:
+        warnings.warn(f"no calibration slope: {error}", UserWarning, stacklevel=2)
+    a, se = _intercept_at_slope_one(y, eta)
+    rows = []
+    for members in np.array_split(np.argsort(p, kind="stable"), min(bins, len(p))):
+        n, events = len(members), float(y[members].sum())
+        share = events / n
+        centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+        half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+        rows.append((float(p[members].mean()), share, max(0.0, centre - half), min(1.0, centre + half), n, int(events)))
+    curve = pd.DataFrame(rows, columns=["predicted", "observed", "lower", "upper", "n", "events"])
+    return Calibration(slope, slope_interval, a, (a - z * se, a + z * se), curve, confidence)
