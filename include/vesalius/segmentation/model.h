@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <limits>
+#include <string>
+#include <vector>
+
+#include <vesalius/core/image.h>
+#include <vesalius/core/mask.h>
+#include <vesalius/core/settings.h>
+
+namespace vesalius::segmentation {
+
+enum class Method { threshold, otsu, percent_of_maximum, contrast_threshold };
+/// What is kept of the voxels that the method finds: everything, the largest component, or the components that hold a voxel of
+/// the region given to `predict`.
+enum class Keep { all, largest, touching };
+
+VESALIUS_API std::string to_string(Method method);
+VESALIUS_API void from_string(const std::string& text, Method& out);
+VESALIUS_API std::string to_string(Keep keep);
+VESALIUS_API void from_string(const std::string& text, Keep& out);
+
+/// `plan.yaml` of a bundle: one flat mapping. Every field has a default but `method`, which a bundle must name.
+struct Plan {
+  int64_t version = 1;
+  std::string name = "model";
+  Method method = Method::percent_of_maximum;
+  double lower = 0.0;                                      ///< threshold: lower ≤ x
+  double upper = std::numeric_limits<double>::infinity();  ///< threshold: x ≤ upper
+  int64_t bins = 256;                                      ///< otsu
+  double fraction = 0.41;                                  ///< percent_of_maximum
+  double mean_weight = 0.15;                               ///< contrast_threshold
+  double background_weight = 1.0;
+  double shell_inner_mm = 10.0;
+  double shell_outer_mm = 20.0;
+  double smoothing_mm = 0.0;  ///< Gaussian's standard deviation, before the method
+  double limit_mm = std::numeric_limits<double>::infinity();  ///< no voxel further from the region is taken
+  double opening_mm = 0.0;    ///< ball's radius, after the method
+  Keep keep = Keep::all;
+  int64_t connectivity = 6;
+  bool fill_holes = false;
+  std::vector<std::string> labels{"lesion"};  ///< the name of label 1
+
+  template <class Self, class Visitor>
+  static void visit(Self& self, Visitor&& field) {
+    field("version", self.version);
+    field("name", self.name);
+    field("method", self.method);
+    field("lower", self.lower);
+    field("upper", self.upper);
+    field("bins", self.bins);
+    field("fraction", self.fraction);
+    field("mean_weight", self.mean_weight);
+    field("background_weight", self.background_weight);
+    field("shell_inner_mm", self.shell_inner_mm);
+    field("shell_outer_mm", self.shell_outer_mm);
+    field("smoothing_mm", self.smoothing_mm);
+    field("limit_mm", self.limit_mm);
+    field("opening_mm", self.opening_mm);
+    field("keep", self.keep);
+    field("connectivity", self.connectivity);
+    field("fill_holes", self.fill_holes);
+    field("labels", self.labels);
+  }
+
+  /// @throws InvalidArgument that names the first field that makes no sense.
+  VESALIUS_API void validate() const;
+};
+
+/// A segmentation model on disk is a folder, a *bundle*: `plan.yaml` (what is done, flat YAML) and `card.md` (for people).
+/// Nothing in a bundle is ever executed. This version runs the classical methods of `Method`.
+class VESALIUS_API Model {
+ public:
+  /// @throws InvalidArgument for a plan that makes no sense.
+  explicit Model(Plan plan, std::string card = "");
+
+  /// @throws IoError when there is no such folder; FormatError for a plan that isn't there, isn't flat YAML, has unknown or
+  ///   impossible fields (with the file's name); NotSupported for a bundle of a network or of a later version.
+  static Model load(const std::string& bundle);
+  /// Writes plan.yaml and card.md, each as a whole (temporary file, then renamed). @throws IoError.
+  void save(const std::string& bundle) const;
+
+  /// The mask, label 1, on the image's grid. With a region (its voxels that aren't 0) the method starts from it: statistics
+  /// are taken there, and `keep: touching` needs it.
+  /// @throws as the method; GeometryError when the region lies on another grid.
+  Mask predict(const Image& image, const Mask* region = nullptr) const;
+
+  const Plan& plan() const { return plan_; }
+  const std::string& card() const { return card_; }
+
+ private:
+  Plan plan_;
+  std::string card_;
+};
+
+}  // namespace vesalius::segmentation
