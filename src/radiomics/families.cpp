@@ -10,6 +10,7 @@
 /// The families in the order of the IBSI manual. A new family is one line here and one file that defines
 /// `Family make_<name>()`.
 #define VESALIUS_RADIOMICS_FAMILIES(X) \
+  X(morphology)                        \
   X(intensity_statistics)              \
   X(intensity_histogram)               \
   X(glcm)

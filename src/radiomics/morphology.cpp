@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cmath>
+#include <numbers>
+
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/linalg_eigvalsh.h>
+
+#include <vesalius/radiomics/detail/convex_hull_kernel.h>
+#include <vesalius/radiomics/detail/ellipsoid_kernel.h>
+#include <vesalius/radiomics/detail/marching_cubes_kernel.h>
+
+#include "radiomics/autocorrelation.h"
+#include "radiomics/family.h"
+
+namespace vesalius::radiomics {
+namespace morphology {
+
+/// What the features are made of, in mm.
+struct Shape {
+  double volume = 0, area = 0;            ///< of the mesh
+  double voxel_volume = 0;                ///< N_v times a voxel's
+  double box_volume = 0, box_area = 0;    ///< of the mesh's axis-aligned bounding box
+  double hull_volume = 0, hull_area = 0, diameter = 0;
+  std::array<double, 3> variances{};      ///< of the voxels' centres along the principal axes, largest first
+  double centre_shift = 0;                ///< NaN if the intensities add up to 0
+  double n = 0, mean = 0, sum_of_squares = 0;  ///< of the intensity mask; squares about the mean
+  PairSums pairs;
+};
+
+constexpr const char* kFlat = "the region is flat: one of its principal axes has no length";
+constexpr const char* kOnePoint = "the region is one voxel: its principal axes have no length";
+constexpr const char* kConstant = "all intensities are equal: the measure divides by their variance";
+
+double sphere_area(const Shape& s) { return std::cbrt(36 * std::numbers::pi * s.volume * s.volume); }  // of the same volume
+double semi_axis(const Shape& s, int axis) { return 2 * std::sqrt(s.variances[axis]); }
+
+Value volume(const Shape& s) { return s.volume; }
+Value volume_by_counting(const Shape& s) { return s.voxel_volume; }
+Value area(const Shape& s) { return s.area; }
+Value surface_to_volume(const Shape& s) { return s.area / s.volume; }
+Value compactness_1(const Shape& s) { return s.volume / (std::sqrt(std::numbers::pi) * std::pow(s.area, 1.5)); }
+Value compactness_2(const Shape& s) { return 36 * std::numbers::pi * s.volume * s.volume / (s.area * s.area * s.area); }
+Value spherical_disproportion(const Shape& s) { return s.area / sphere_area(s); }
+Value sphericity(const Shape& s) { return sphere_area(s) / s.area; }
+Value asphericity(const Shape& s) { return s.area / sphere_area(s) - 1; }
+Value centre_of_mass_shift(const Shape& s) {
+  return std::isnan(s.centre_shift) ? undefined("the intensities add up to 0: they have no centre of mass") : Value(s.centre_shift);
+}
+Value diameter(const Shape& s) { return s.diameter; }
+Value major_axis(const Shape& s) { return 2 * semi_axis(s, 0); }
+Value minor_axis(const Shape& s) { return 2 * semi_axis(s, 1); }
+Value least_axis(const Shape& s) { return 2 * semi_axis(s, 2); }
+Value elongation(const Shape& s) {
+  return s.variances[0] > 0 ? Value(std::sqrt(s.variances[1] / s.variances[0])) : undefined(kOnePoint);
+}
+Value flatness(const Shape& s) {
+  return s.variances[0] > 0 ? Value(std::sqrt(s.variances[2] / s.variances[0])) : undefined(kOnePoint);
+}
+Value volume_density_box(const Shape& s) { return s.volume / s.box_volume; }
+Value area_density_box(const Shape& s) { return s.area / s.box_area; }
+Value volume_density_ellipsoid(const Shape& s) {
+  if (s.variances[2] == 0) return undefined(kFlat);
+  return 3 * s.volume / (4 * std::numbers::pi * semi_axis(s, 0) * semi_axis(s, 1) * semi_axis(s, 2));
+}
+Value area_density_ellipsoid(const Shape& s) {
+  if (s.variances[2] == 0) return undefined(kFlat);
+  return s.area / detail::ellipsoid_area(semi_axis(s, 0), semi_axis(s, 1), semi_axis(s, 2));
+}
+Value volume_density_hull(const Shape& s) { return s.volume / s.hull_volume; }
+Value area_density_hull(const Shape& s) { return s.area / s.hull_area; }
+Value integrated_intensity(const Shape& s) { return s.volume * s.mean; }
+Value moran(const Shape& s) {
+  if (s.sum_of_squares == 0) return undefined(kConstant);
+  return s.n / s.pairs.weights * s.pairs.products / s.sum_of_squares;
+}
+Value geary(const Shape& s) {
+  if (s.sum_of_squares == 0) return undefined(kConstant);
+  return (s.n - 1) / (2 * s.pairs.weights) * s.pairs.differences / s.sum_of_squares;
+}
+
+constexpr Row<Shape> kTable[] = {
+    // {tag, IBSI code, title, unit, formula, section, PyRadiomics}, function
+    {{"morph_volume", "RNU0", "Volume (mesh)", "mm3", R"(V = |\sum_k a_k \cdot (b_k \times c_k) / 6|)", "3.1.1", "original_shape_MeshVolume"}, volume},
+    {{"morph_vol_approx", "YEKZ", "Volume (voxel counting)", "mm3", R"(\sum_k V_k)", "3.1.2", "original_shape_VoxelVolume"}, volume_by_counting},
+    {{"morph_area_mesh", "C0JK", "Surface area (mesh)", "mm2", R"(A = \sum_k |(b_k - a_k) \times (c_k - a_k)| / 2)", "3.1.3", "original_shape_SurfaceArea"}, area},
+    {{"morph_av", "2PR5", "Surface to volume ratio", "1/mm", R"(A / V)", "3.1.4", "original_shape_SurfaceVolumeRatio"}, surface_to_volume},
+    {{"morph_comp_1", "SKGS", "Compactness 1", "1", R"(V / (\sqrt{\pi} A^{3/2}))", "3.1.5", "original_shape_Compactness1"}, compactness_1},
+    {{"morph_comp_2", "BQWJ", "Compactness 2", "1", R"(36 \pi V^2 / A^3)", "3.1.6", "original_shape_Compactness2"}, compactness_2},
+    {{"morph_sph_dispr", "KRCK", "Spherical disproportion", "1", R"(A / (36 \pi V^2)^{1/3})", "3.1.7", "original_shape_SphericalDisproportion"}, spherical_disproportion},
+    {{"morph_sphericity", "QCFX", "Sphericity", "1", R"((36 \pi V^2)^{1/3} / A)", "3.1.8", "original_shape_Sphericity"}, sphericity},
+    {{"morph_asphericity", "25C7", "Asphericity", "1", R"((A^3 / (36 \pi V^2))^{1/3} - 1)", "3.1.9", ""}, asphericity},
+    {{"morph_com", "KLMA", "Centre of mass shift", "mm", R"(\|CoM_{geom} - CoM_{gl}\|)", "3.1.10", ""}, centre_of_mass_shift},
+    {{"morph_diam", "L0JK", "Maximum 3D diameter", "mm", R"(\max_{k_1, k_2} \|X_{vx,k_1} - X_{vx,k_2}\|)", "3.1.11", "original_shape_Maximum3DDiameter"}, diameter},
+    {{"morph_pca_maj_axis", "TDIC", "Major axis length", "mm", R"(4 \sqrt{\lambda_{major}})", "3.1.12", "original_shape_MajorAxisLength"}, major_axis},
+    {{"morph_pca_min_axis", "P9VJ", "Minor axis length", "mm", R"(4 \sqrt{\lambda_{minor}})", "3.1.13", "original_shape_MinorAxisLength"}, minor_axis},
+    {{"morph_pca_least_axis", "7J51", "Least axis length", "mm", R"(4 \sqrt{\lambda_{least}})", "3.1.14", "original_shape_LeastAxisLength"}, least_axis},
+    {{"morph_pca_elongation", "Q3CK", "Elongation", "1", R"(\sqrt{\lambda_{minor} / \lambda_{major}})", "3.1.15", "original_shape_Elongation"}, elongation},
+    {{"morph_pca_flatness", "N17B", "Flatness", "1", R"(\sqrt{\lambda_{least} / \lambda_{major}})", "3.1.16", "original_shape_Flatness"}, flatness},
+    {{"morph_vol_dens_aabb", "PBX1", "Volume density (axis-aligned bounding box)", "1", R"(V / V_{aabb})", "3.1.17", ""}, volume_density_box},
+    {{"morph_area_dens_aabb", "R59B", "Area density (axis-aligned bounding box)", "1", R"(A / A_{aabb})", "3.1.18", ""}, area_density_box},
+    {{"morph_vol_dens_aee", "6BDE", "Volume density (approximate enclosing ellipsoid)", "1", R"(3 V / (4 \pi a b c),\ a = 2 \sqrt{\lambda_{major}}, \ldots)", "3.1.21", ""}, volume_density_ellipsoid},
+    {{"morph_area_dens_aee", "RDD2", "Area density (approximate enclosing ellipsoid)", "1", R"(A / A_{aee},\ A_{aee} = 4 \pi a b \sum_{\nu=0}^{20} \frac{(\alpha\beta)^\nu}{1 - 4\nu^2} P_\nu(\frac{\alpha^2 + \beta^2}{2\alpha\beta}))", "3.1.22", ""}, area_density_ellipsoid},
+    {{"morph_vol_dens_conv_hull", "R3ER", "Volume density (convex hull)", "1", R"(V / V_{convex})", "3.1.25", ""}, volume_density_hull},
+    {{"morph_area_dens_conv_hull", "7T7F", "Area density (convex hull)", "1", R"(A / A_{convex})", "3.1.26", ""}, area_density_hull},
+    {{"morph_integ_int", "99N0", "Integrated intensity", "intensity mm3", R"(V \frac{1}{N_{v,gl}} \sum_k X_{gl,k})", "3.1.27", ""}, integrated_intensity},
+    {{"morph_moran_i", "N365", "Moran's I index", "1", R"(\frac{N}{\sum_{k_1 \ne k_2} w_{k_1 k_2}} \frac{\sum_{k_1 \ne k_2} w_{k_1 k_2} (X_{k_1} - \mu)(X_{k_2} - \mu)}{\sum_k (X_k - \mu)^2},\ w = 1 / \text{distance})", "3.1.28", ""}, moran},
+    {{"morph_geary_c", "NPT7", "Geary's C measure", "1", R"(\frac{N - 1}{2 \sum_{k_1 \ne k_2} w_{k_1 k_2}} \frac{\sum_{k_1 \ne k_2} w_{k_1 k_2} (X_{k_1} - X_{k_2})^2}{\sum_k (X_k - \mu)^2})", "3.1.29", ""}, geary},
+};
+
+void fill_hull(Shape& s, const bool* mask, const Index3& size, const Vec3& spacing) {
+  const auto in_mm = [&](const detail::Lattice& p) {
+    return detail::Point{0.5 * p[0] * spacing[0], 0.5 * p[1] * spacing[1], 0.5 * p[2] * spacing[2]};
+  };
+  const detail::ConvexHull hull(detail::hull_candidates(mask, size));
+  for (const auto& corners : hull.triangles()) {
+    const detail::Triangle t{in_mm(corners[0]), in_mm(corners[1]), in_mm(corners[2])};
+    s.hull_area += detail::triangle_area(t);
+    s.hull_volume += detail::dot(t[0], detail::cross(t[1], t[2])) / 6;
+  }
+  s.hull_volume = std::abs(s.hull_volume);
+  std::vector<detail::Point> corners;
+  for (const auto& p : hull.vertices()) corners.push_back(in_mm(p));
+  double longest = 0;
+  for (size_t i = 0; i < corners.size(); ++i)
+    for (size_t j = 0; j < i; ++j) {
+      const auto d = detail::subtract(corners[i], corners[j]);
+      longest = std::max(longest, detail::dot(d, d));
+    }
+  s.diameter = std::sqrt(longest);
+}
+
+/// Sums of voxel indices are exact in int64; products of them with intensities are not, and needn't be.
+void fill_moments(Shape& s, const Roi& roi) {
+  const auto size = roi.geometry().size;
+  const auto spacing = roi.geometry().spacing;
+  const bool* inside = roi.morphological().const_data_ptr<bool>();
+  const bool* counted = roi.intensity_mask().const_data_ptr<bool>();
+  const double* x = roi.intensities().const_data_ptr<double>();
+  int64_t n = 0;
+  std::array<int64_t, 3> first{};
+  std::array<std::array<int64_t, 3>, 3> second{};
+  double weight = 0;
+  std::array<double, 3> weighted{};
+  for (int64_t z = 0, v = 0; z < size[0]; ++z)
+    for (int64_t y = 0; y < size[1]; ++y)
+      for (int64_t column = 0; column < size[2]; ++column, ++v) {
+        if (!inside[v]) continue;
+        const int64_t at[3] = {z, y, column};
+        ++n;
+        for (int a = 0; a < 3; ++a) {
+          first[a] += at[a];
+          for (int b = a; b < 3; ++b) second[a][b] += at[a] * at[b];
+        }
+        if (!counted[v]) continue;
+        weight += x[v];
+        for (int a = 0; a < 3; ++a) weighted[a] += x[v] * at[a];
+      }
+  const auto count = static_cast<double>(n);
+  s.voxel_volume = count * roi.geometry().voxel_volume();
+  double covariance[9], shift = 0;
+  for (int a = 0; a < 3; ++a) {
+    for (int b = a; b < 3; ++b) {
+      // Divided by n - 1: with n the digital phantom's axes are out of tolerance.
+      const double c = n > 1 ? (second[a][b] - first[a] / count * first[b]) / (count - 1) : 0;
+      covariance[3 * a + b] = covariance[3 * b + a] = c * spacing[a] * spacing[b];
+    }
+    const double d = (weighted[a] / weight - first[a] / count) * spacing[a];
+    shift += d * d;
+  }
+  s.centre_shift = weight != 0 ? std::sqrt(shift) : std::nan("");
+  const at::Tensor eigenvalues = at::linalg_eigvalsh(at::from_blob(covariance, {3, 3}, at::kDouble)).contiguous();
+  const double* ascending = eigenvalues.const_data_ptr<double>();
+  // A flat region's smallest variance comes out as ±1e-16 of the largest, or so: it is 0.
+  for (int a = 0; a < 3; ++a) s.variances[a] = ascending[2 - a] > 1e-12 * ascending[2] ? ascending[2 - a] : 0;
+}
+
+void fill_autocorrelation(Shape& s, const Roi& roi) {
+  double sum = 0;
+  for (double x : roi.voxels()) sum += x;
+  s.n = static_cast<double>(roi.voxels().size());
+  const auto [least, most] = std::ranges::minmax(roi.voxels());
+  s.mean = least == most ? least : sum / s.n;
+  if (least == most) return;
+  for (double x : roi.voxels()) s.sum_of_squares += (x - s.mean) * (x - s.mean);
+  // Filled, not multiplied: NaN outside the region times 0 would be NaN.
+  const at::Tensor centred = roi.intensities().sub(s.mean).masked_fill(roi.intensity_mask().logical_not(), 0.0);
+  s.pairs = pair_sums(centred, roi.intensity_mask().to(at::kDouble), roi.geometry().spacing);
+}
+
+std::vector<Shape> prepare(const Roi& roi, const Variant&) {
+  Shape s;
+  const auto& size = roi.geometry().size;
+  const auto& spacing = roi.geometry().spacing;
+  const bool* mask = roi.morphological().const_data_ptr<bool>();
+  const auto surface = detail::measure_surface(mask, size, spacing);
+  s.volume = surface.volume;
+  s.area = surface.area;
+  // The mesh reaches half a voxel beyond the first and last voxel centre.
+  const double z = size[0] * spacing[0], y = size[1] * spacing[1], x = size[2] * spacing[2];
+  s.box_volume = z * y * x;
+  s.box_area = 2 * (z * y + z * x + y * x);
+  fill_hull(s, mask, size, spacing);
+  fill_moments(s, roi);
+  fill_autocorrelation(s, roi);
+  return {s};
+}
+
+}  // namespace morphology
+
+Family make_morphology() {
+  return make_family({"morphology", "Morphology", "HCUG"}, morphology::kTable, morphology::prepare);
+}
+
+}  // namespace vesalius::radiomics
