@@ -8,6 +8,7 @@
 
 #include <vesalius/core/error.h>
 
+#include "image/box.h"
 #include "image/squared_distance.h"
 #include "segmentation/checks.h"
 
@@ -69,17 +70,27 @@ double mean_of(const at::Tensor& voxels, const at::Tensor& chosen) {
 
 /// Mean of what surrounds the lesion, see ContrastOptions.
 double background_of(const Lesion& lesion, const at::Tensor& mask, double threshold, const Vec3& spacing, const ContrastOptions& options) {
-  const at::Tensor distance = image::detail::squared_distance(mask, spacing);
   const double inner = options.shell_inner_mm, outer = options.shell_outer_mm;
+  // The shell reaches no further than its outer radius around the lesion's box.
+  const auto box = image::detail::box_of(mask);
+  at::Tensor near = mask, voxels = lesion.voxels;
+  for (int a = 0; a < 3; ++a) {
+    const auto margin = static_cast<int64_t>(std::min(outer / spacing[a] + 2, double(mask.size(a))));
+    const int64_t first = std::max<int64_t>(0, box.start[a] - margin);
+    const int64_t count = std::min(mask.size(a), box.start[a] + box.count[a] + margin) - first;
+    near = near.narrow(a, first, count);
+    voxels = voxels.narrow(a, first, count);
+  }
+  const at::Tensor distance = image::detail::squared_distance(near, spacing);
   const at::Tensor shell = distance.ge(inner * inner * (1 - 1e-9)).logical_and(distance.le(outer * outer * (1 + 1e-9)));
-  const at::Tensor chosen = shell.logical_and(lesion.voxels.lt(threshold));
+  const at::Tensor chosen = shell.logical_and(voxels.lt(threshold));
   if (!chosen.any().item<bool>()) {
     std::ostringstream text;
     text << "contrast_threshold: no voxel below the threshold " << threshold << " lies between " << inner << " and " << outer
          << " mm from the lesion, so there is no background to measure; choose another shell";
     throw InvalidArgument(text.str());
   }
-  return mean_of(lesion.voxels, chosen);
+  return mean_of(voxels, chosen);
 }
 
 std::vector<double> histogram(const at::Tensor& values, double low, double high, int64_t bins) {
