@@ -4,12 +4,16 @@
 tests/python/packaging/test_stubs.py makes them again and compares.
 """
 
+import inspect
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import ModuleType
+
+from vesalius import _vesalius
 
 
 def tidy(text: str) -> str:
@@ -21,10 +25,21 @@ def tidy(text: str) -> str:
     return "# SPDX-License-Identifier: Apache-2.0\n# Made by `make stubs`; not to be edited.\n" + text.rstrip() + "\n"
 
 
+def enums(module: ModuleType) -> list[str]:
+    """Where each enum lives, for default arguments such as <Ties.efron: 0>."""
+    found = [
+        f"--enum-class-locations={name}:{module.__name__}"
+        for name, kind in inspect.getmembers(module, inspect.isclass)
+        if hasattr(kind, "__members__")
+    ]
+    return found + [option for _, inner in inspect.getmembers(module, inspect.ismodule) for option in enums(inner)]
+
+
 def main(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         made = subprocess.run(
-            [sys.executable, "-m", "pybind11_stubgen", "vesalius._vesalius", "-o", temporary, "--exit-code"],
+            [sys.executable, "-m", "pybind11_stubgen", "vesalius._vesalius", "-o", temporary, "--exit-code",
+             *enums(_vesalius)],
             capture_output=True, text=True, cwd=temporary,
         )
         if made.returncode != 0:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lifelines import CoxPHFitter
+from lifelines.datasets import load_rossi
 
 import vesalius as vs
 
@@ -82,3 +84,35 @@ def test_features_says_what_is_wrong(features, case, tmp_path):
     other = str(tmp_path / "other.nii.gz")
     vs.write_mask(vs.Mask.from_numpy(np.ones((3, 4, 5), np.uint8)), other)
     assert run(features, image_path, other).returncode == 1
+
+
+@pytest.fixture(scope="module")
+def survival(build_cpp, build_root):
+    return build_cpp(EXAMPLES / "survival", build_root / "survival", "survival")
+
+
+def test_survival_is_what_lifelines_finds(survival, tmp_path):
+    """Oracle: lifelines' CoxPHFitter (Efron) and concordance on the Rossi data that it brings."""
+    rossi = load_rossi()
+    rossi.rename(columns={"week": "time", "arrest": "event"}).to_csv(tmp_path / "rossi.csv", index=False)
+    result = run(survival, tmp_path / "rossi.csv")
+    assert result.returncode == 0, result.stderr
+    peer = CoxPHFitter().fit(rossi, "week", "arrest", fit_options={"precision": 1e-10})
+    rows = table(result.stdout)
+    assert [row["term"] for row in rows] == list(peer.params_.index)
+    for column, expected in {
+        "coef": peer.params_, "hazard_ratio": peer.hazard_ratios_, "standard_error": peer.standard_errors_,
+        "p": peer.summary["p"],
+    }.items():
+        np.testing.assert_allclose([float(row[column]) for row in rows], expected, rtol=1e-5)
+    words = result.stderr.replace(",", "").split()
+    assert float(words[words.index("concordance") + 1]) == pytest.approx(peer.concordance_index_, abs=1e-10)
+    assert float(words[1]) == pytest.approx(peer.log_likelihood_, abs=1e-6)
+    assert words[-1] == "nan"  # fewer than half were arrested
+
+
+def test_survival_says_what_is_wrong(survival, tmp_path):
+    """Mechanics."""
+    (tmp_path / "none.csv").write_text("time,event,age\n3,0,61\n4,0,50\n5,0,44\n6,0,70\n")
+    result = run(survival, tmp_path / "none.csv")
+    assert result.returncode == 1 and "event" in result.stderr
