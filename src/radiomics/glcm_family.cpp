@@ -66,9 +66,9 @@ constexpr Row<Glcm> kTable[] = {
     {{"cm_contrast", "ACUI", "Contrast", "1", R"(\sum_{ij} (i - j)^2 p_{ij})", "3.6.12", "original_glcm_Contrast"}, contrast},
     {{"cm_dissimilarity", "8S9J", "Dissimilarity", "1", R"(\sum_{ij} |i - j|\, p_{ij})", "3.6.13", ""}, difference_average},
     {{"cm_inv_diff", "IB1Z", "Inverse difference", "1", R"(\sum_{ij} p_{ij} / (1 + |i - j|))", "3.6.14", "original_glcm_Id"}, inverse_difference},
-    {{"cm_inv_diff_norm", "NDRX", "Normalised inverse difference", "1", R"(\sum_{ij} p_{ij} / (1 + |i - j| / N_g))", "3.6.15", ""}, inverse_difference_normalised},
+    {{"cm_inv_diff_norm", "NDRX", "Normalised inverse difference", "1", R"(\sum_{ij} p_{ij} / (1 + |i - j| / N_g))", "3.6.15", "original_glcm_Idn"}, inverse_difference_normalised},
     {{"cm_inv_diff_mom", "WF0Z", "Inverse difference moment", "1", R"(\sum_{ij} p_{ij} / (1 + (i - j)^2))", "3.6.16", "original_glcm_Idm"}, inverse_difference_moment},
-    {{"cm_inv_diff_mom_norm", "1QCO", "Normalised inverse difference moment", "1", R"(\sum_{ij} p_{ij} / (1 + (i - j)^2 / N_g^2))", "3.6.17", ""}, inverse_difference_moment_normalised},
+    {{"cm_inv_diff_mom_norm", "1QCO", "Normalised inverse difference moment", "1", R"(\sum_{ij} p_{ij} / (1 + (i - j)^2 / N_g^2))", "3.6.17", "original_glcm_Idmn"}, inverse_difference_moment_normalised},
     {{"cm_inv_var", "E8JP", "Inverse variance", "1", R"(2 \sum_{i} \sum_{j > i} p_{ij} / (i - j)^2)", "3.6.18", "original_glcm_InverseVariance"}, inverse_variance},
     {{"cm_corr", "NI2N", "Correlation", "1", R"(\sum_{ij} (i - \mu)(j - \mu) p_{ij} / \sigma^2)", "3.6.19", "original_glcm_Correlation"}, correlation},
     {{"cm_auto_corr", "QWB0", "Autocorrelation", "1", R"(\sum_{ij} i\, j\, p_{ij})", "3.6.20", "original_glcm_Autocorrelation"}, autocorrelation},
@@ -76,7 +76,7 @@ constexpr Row<Glcm> kTable[] = {
     {{"cm_clust_shade", "7NFM", "Cluster shade", "1", R"(\sum_{ij} (i + j - 2\mu)^3 p_{ij})", "3.6.22", "original_glcm_ClusterShade"}, cluster_shade},
     {{"cm_clust_prom", "AE86", "Cluster prominence", "1", R"(\sum_{ij} (i + j - 2\mu)^4 p_{ij})", "3.6.23", "original_glcm_ClusterProminence"}, cluster_prominence},
     {{"cm_info_corr1", "R8DG", "Information correlation 1", "1", R"((HXY - HXY_1) / HX)", "3.6.24", "original_glcm_Imc1"}, information_correlation_1},
-    {{"cm_info_corr2", "JN9H", "Information correlation 2", "1", R"(\sqrt{1 - \exp(-2 (HXY_2 - HXY))})", "3.6.25", ""}, information_correlation_2},
+    {{"cm_info_corr2", "JN9H", "Information correlation 2", "1", R"(\sqrt{1 - \exp(-2 (HXY_2 - HXY))})", "3.6.25", "original_glcm_Imc2"}, information_correlation_2},
 };
 
 /// One matrix for each that the aggregation averages over (section 3.6, "Aggregating features"); empty ones are left out.
