@@ -3,19 +3,20 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/index_select.h>
 #include <ATen/ops/mm.h>
-#include <ATen/ops/mul.h>
+#include <ATen/ops/mv.h>
 
 #include <vesalius/core/error.h>
 
 namespace vesalius::outcome {
 
 namespace {
+
+constexpr int64_t kSmallProduct = 100000;  // multiplications that take less than waking a thread pool
 
 std::string shape_of(const at::Tensor& t) {
   std::string out = "[";
@@ -180,13 +181,48 @@ void throw_dependent(const FitOptions& options, int64_t column) {
                         " is collinear, a linear combination of the columns before it: it has no coefficient of its own. Leave it out, or use a penalty");
 }
 
+void multiply(const at::Tensor& x, bool transposed, const std::vector<double>& v, std::vector<double>& out) {
+  const int64_t n = x.size(0), p = x.size(1);
+  if (n * p > kSmallProduct) {
+    auto result = at::from_blob(out.data(), {static_cast<int64_t>(out.size())}, at::kDouble);
+    at::mv_out(result, transposed ? x.t() : x, at::from_blob(const_cast<double*>(v.data()), {static_cast<int64_t>(v.size())}, at::kDouble));
+    return;
+  }
+  const double* row = x.const_data_ptr<double>();
+  if (transposed) std::fill(out.begin(), out.end(), 0.0);
+  for (int64_t i = 0; i < n; ++i, row += p) {
+    if (transposed) {
+      const double factor = v[i];
+      for (int64_t j = 0; j < p; ++j) out[j] += factor * row[j];
+    } else {
+      double sum = 0;
+      for (int64_t j = 0; j < p; ++j) sum += row[j] * v[j];
+      out[i] = sum;
+    }
+  }
+}
+
 void weighted_crossproduct(const at::Tensor& x, const std::vector<int64_t>& set, const double* weights, std::vector<double>& out) {
   const int64_t n = x.size(0), p = x.size(1), m = static_cast<int64_t>(set.size());
-  out.resize(static_cast<size_t>(m * m));
-  auto result = at::from_blob(out.data(), {m, m}, at::kDouble);
+  out.assign(static_cast<size_t>(m * m), 0.0);
   if (m == 0) return;
-  auto chosen = at::empty({n, m}, at::kDouble), weighted = at::empty({n, m}, at::kDouble);
   const double* from = x.const_data_ptr<double>();
+  if (n * m * m <= 8 * kSmallProduct) {
+    std::vector<double> row(static_cast<size_t>(m));
+    for (int64_t i = 0; i < n; ++i) {
+      for (int64_t k = 0; k < m; ++k) row[k] = from[i * p + set[k]];
+      for (int64_t k = 0; k < m; ++k) {
+        const double factor = weights[i] * row[k];
+        double* to = out.data() + k * m;
+        for (int64_t l = 0; l <= k; ++l) to[l] += factor * row[l];
+      }
+    }
+    for (int64_t k = 0; k < m; ++k)
+      for (int64_t l = 0; l < k; ++l) out[l * m + k] = out[k * m + l];
+    return;
+  }
+  auto result = at::from_blob(out.data(), {m, m}, at::kDouble);
+  auto chosen = at::empty({n, m}, at::kDouble), weighted = at::empty({n, m}, at::kDouble);
   double *to = chosen.data_ptr<double>(), *scaled = weighted.data_ptr<double>();
   for (int64_t i = 0; i < n; ++i)
     for (int64_t k = 0; k < m; ++k) {

@@ -8,7 +8,6 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/from_blob.h>
-#include <ATen/ops/mv.h>
 
 #include <vesalius/core/error.h>
 #include <vesalius/outcome/detail/cox_kernel.h>
@@ -20,21 +19,16 @@ namespace vesalius::outcome {
 
 namespace {
 
-at::Tensor view_of(const std::vector<double>& v) {
-  return at::from_blob(const_cast<double*>(v.data()), {static_cast<int64_t>(v.size())}, at::kDouble);
-}
-
 /// Minus the log partial likelihood over Σw, for the solvers. x is standardised and in sorted order.
 class CoxModel {
  public:
   CoxModel(at::Tensor x, const detail::RiskOrder& order, std::vector<double> weights, bool efron)
-      : x_(std::move(x)), xt_(x_.t()), likelihood_(order, std::move(weights), efron), eta_(order.order.size()), residual_(eta_.size()) {
+      : x_(std::move(x)), likelihood_(order, std::move(weights), efron), eta_(order.order.size()), residual_(eta_.size()) {
     for (double w : likelihood_.weights()) total_ += w;
   }
 
   double value(const std::vector<double>& b) {
-    auto eta = view_of(eta_);
-    at::mv_out(eta, x_, view_of(b));
+    multiply(x_, false, b, eta_);
     return -likelihood_.evaluate(eta_) / total_;
   }
 
@@ -43,8 +37,7 @@ class CoxModel {
     for (double& r : residual_) r /= total_;
     for (const auto& group : likelihood_.groups())
       for (int64_t i = group.begin; i < group.events_end; ++i) residual_[i] -= likelihood_.weights()[i] / total_;
-    auto out = view_of(g);
-    at::mv_out(out, xt_, view_of(residual_));
+    multiply(x_, true, residual_, g);
   }
 
   /// xᵀ diag(expected) x − Σ weight · mean meanᵀ: two matrix products instead of n outer products.
@@ -62,6 +55,7 @@ class CoxModel {
       for (int64_t i = 0; i < n; ++i)
         for (int64_t k = 0; k < m; ++k) to[i * m + k] = from[i * p + set[k]];
     }
+    if (m <= kFewColumns) return subtract_means(chosen, m, h);
     auto out = at::from_blob(h.data(), {m, m}, at::kDouble);
     auto rows = at::empty({kBlock, m}, at::kDouble);
     double* row = rows.data_ptr<double>();
@@ -81,8 +75,7 @@ class CoxModel {
 
   bool diverges(const std::vector<double>& step) {
     std::vector<double> along(eta_.size());
-    auto out = view_of(along);
-    at::mv_out(out, x_, view_of(step));
+    multiply(x_, false, step, along);
     return likelihood_.monotone(along);
   }
 
@@ -90,8 +83,20 @@ class CoxModel {
   const detail::PartialLikelihood& likelihood() const { return likelihood_; }
 
  private:
-  static constexpr int64_t kBlock = 1024;
-  at::Tensor x_, xt_;
+  /// With few columns the outer products are cheaper than their way through BLAS.
+  void subtract_means(const at::Tensor& chosen, int64_t m, std::vector<double>& h) const {
+    likelihood_.risk_means(chosen.const_data_ptr<double>(), m, [&](const std::vector<double>& mean, double weight) {
+      for (int64_t k = 0; k < m; ++k) {
+        const double factor = weight / total_ * mean[k];
+        for (int64_t l = 0; l <= k; ++l) h[k * m + l] -= factor * mean[l];
+      }
+    });
+    for (int64_t k = 0; k < m; ++k)
+      for (int64_t l = 0; l < k; ++l) h[l * m + k] = h[k * m + l];
+  }
+
+  static constexpr int64_t kBlock = 1024, kFewColumns = 24;
+  at::Tensor x_;
   detail::PartialLikelihood likelihood_;
   std::vector<double> eta_, residual_;
   double total_ = 0;
@@ -149,18 +154,9 @@ void solve(CoxModel& model, const Standardised& columns, const CoxOptions& optio
       throw ConvergenceError("penalised Cox regression did not converge in " + std::to_string(result.iterations) + " iterations: raise max_iterations or alpha");
     return;
   }
-  std::vector<double> g(p), h;
-  std::vector<int64_t> all(p);
-  std::iota(all.begin(), all.end(), 0);
-  model.gradient(g);
-  model.hessian(all, h);
-  if (detail::cholesky(h, p, 1e-11) < 0) {  // Newton itself says which column is dependent
-    auto solved = g;
-    detail::cholesky_solve(h, p, solved.data());
-    for (int64_t j = 0; j < p; ++j) fit.score_test += g[j] * solved[j] * model.total();
-  }
   auto result = detail::newton(model, b, options.max_iterations, options.tolerance);
   fit.iterations = result.iterations;
+  fit.score_test = result.first_decrement * model.total();
   if (result.end == detail::NewtonEnd::dependent) throw_dependent(options, result.column);
   if (result.end == detail::NewtonEnd::diverging)
     throw ConvergenceError(

@@ -5,8 +5,6 @@
 #include <limits>
 
 #include <ATen/ops/empty.h>
-#include <ATen/ops/from_blob.h>
-#include <ATen/ops/mv.h>
 
 #include <vesalius/core/error.h>
 #include <vesalius/outcome/detail/newton_kernel.h>
@@ -25,7 +23,7 @@ double sigmoid(double x) { return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) 
 class LogisticModel {
  public:
   LogisticModel(at::Tensor x, std::vector<char> y, std::vector<double> weights)
-      : x_(std::move(x)), xt_(x_.t()), y_(std::move(y)), w_(std::move(weights)), eta_(y_.size()), r_(y_.size()) {
+      : x_(std::move(x)), y_(std::move(y)), w_(std::move(weights)), eta_(y_.size()), r_(y_.size()) {
     double total = 0;
     for (double w : w_) total += w;
     for (double& w : w_) w /= total;
@@ -34,7 +32,7 @@ class LogisticModel {
   int64_t size() const { return x_.size(1); }
 
   double value(const std::vector<double>& b) {
-    multiply(x_, b, eta_);
+    multiply(x_, false, b, eta_);
     double sum = 0;
     for (size_t i = 0; i < y_.size(); ++i)
       if (w_[i] > 0) sum += w_[i] * (y_[i] ? softplus(-eta_[i]) : softplus(eta_[i]));
@@ -43,7 +41,7 @@ class LogisticModel {
 
   void gradient(std::vector<double>& g) {
     for (size_t i = 0; i < y_.size(); ++i) r_[i] = w_[i] * (sigmoid(eta_[i]) - y_[i]);
-    multiply(xt_, r_, g);
+    multiply(x_, true, r_, g);
   }
 
   void hessian(const std::vector<int64_t>& set, std::vector<double>& h) {
@@ -59,7 +57,7 @@ class LogisticModel {
   bool diverges(const std::vector<double>& step) {
     if (std::none_of(eta_.begin(), eta_.end(), [](double e) { return std::abs(e) > 8; })) return false;
     std::vector<double> along(y_.size());
-    multiply(x_, step, along);
+    multiply(x_, false, step, along);
     double worst = 0, best = 0;
     for (size_t i = 0; i < y_.size(); ++i) {
       if (w_[i] == 0) continue;
@@ -71,12 +69,7 @@ class LogisticModel {
   }
 
  private:
-  static void multiply(const at::Tensor& m, const std::vector<double>& v, std::vector<double>& out) {
-    auto result = at::from_blob(out.data(), {static_cast<int64_t>(out.size())}, at::kDouble);
-    at::mv_out(result, m, at::from_blob(const_cast<double*>(v.data()), {static_cast<int64_t>(v.size())}, at::kDouble));
-  }
-
-  at::Tensor x_, xt_;
+  at::Tensor x_;
   std::vector<char> y_;
   std::vector<double> w_, eta_, r_;
 };

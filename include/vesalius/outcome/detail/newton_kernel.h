@@ -20,6 +20,7 @@ struct NewtonResult {
   NewtonEnd end = NewtonEnd::exhausted;
   int64_t column = -1;           ///< dependent: the first column that is
   int64_t iterations = 0;
+  double first_decrement = 0;    ///< gᵀH⁻¹g at the start: the score test, over the scale of the function
   std::vector<double> inverse;   ///< converged: of the Hessian at the minimum
 };
 
@@ -44,6 +45,8 @@ NewtonResult newton(Model& model, std::vector<double>& b, int64_t max_iterations
     if (last) break;
     step = g;
     cholesky_solve(h, q, step.data());
+    if (out.iterations == 0)
+      for (int64_t j = 0; j < q; ++j) out.first_decrement += g[j] * step[j];
     double violation = 0, largest = 0;
     for (double& v : step) v = -v, largest = std::max(largest, std::abs(v));
     for (double v : g) violation = std::max(violation, std::abs(v));
@@ -60,7 +63,9 @@ NewtonResult newton(Model& model, std::vector<double>& b, int64_t max_iterations
     }
     b.swap(candidate);
     value = next;
-    last = violation <= tolerance && length == 1;  // quadratic convergence: this step was the last that counts
+    // Quadratic convergence: a short full step from here was the last that counts. Where the likelihood is nearly flat
+    // (separation) the gradient is as small, and the steps are long.
+    last = violation <= tolerance && length == 1 && largest <= 1e-4;
   }
   if (out.iterations > max_iterations) return out;
   out.end = NewtonEnd::converged;
