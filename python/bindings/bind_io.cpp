@@ -41,6 +41,16 @@ void bind_io(py::module_& parent) {
       .def_readonly("problems", &io::FileInfo::problems)
       .def_readonly("metadata", &io::FileInfo::metadata);
 
+  py::class_<io::SeriesInfo>(m, "SeriesInfo")
+      .def_readonly("uid", &io::SeriesInfo::uid)
+      .def_readonly("description", &io::SeriesInfo::description)
+      .def_readonly("modality", &io::SeriesInfo::modality)
+      .def_readonly("files", &io::SeriesInfo::files)
+      .def_readonly("size", &io::SeriesInfo::size)
+      .def_readonly("spacing", &io::SeriesInfo::spacing)
+      .def_readonly("time_points", &io::SeriesInfo::time_points)
+      .def_readonly("problems", &io::SeriesInfo::problems);
+
   m.def("read_image", [](const std::string& path, const std::string& series, const std::string& on_problem, bool suv, const py::object& progress) {
           const auto options = options_from(series, on_problem, suv);
           return monitored(progress, [&](Monitor* monitor) { return io::read_image(path, options, monitor); });
@@ -56,6 +66,8 @@ void bind_io(py::module_& parent) {
         py::arg("series") = "", py::arg("on_problem") = "error", py::arg("progress") = py::none());
   m.def("info", [](const std::string& path, const py::object& progress) { return monitored(progress, [&](Monitor* monitor) { return io::info(path, monitor); }); },
         py::arg("path"), py::kw_only(), py::arg("progress") = py::none());
+  m.def("list_dicom_series", [](const std::string& folder, const py::object& progress) { return monitored(progress, [&](Monitor* monitor) { return io::list_dicom_series(folder, monitor); }); },
+        py::arg("folder"), py::kw_only(), py::arg("progress") = py::none());
   m.def("write_image", &io::write_image, py::arg("image"), py::arg("path"), ReleaseGil());
   m.def("write_mask", &io::write_mask, py::arg("mask"), py::arg("path"), ReleaseGil());
 }

@@ -7,6 +7,7 @@
 
 #include <vesalius/core/error.h>
 
+#include "io/dicom_stack.h"
 #include "io/pictures.h"
 #include "io/voxels.h"
 
@@ -49,6 +50,40 @@ auto guarded(const std::string& path, Work&& work) {
   }
 }
 
+bool is_folder(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::is_directory(path, ignored);
+}
+
+bool is_dicom(const FileSource& file) {
+  const auto head = file.head(132);
+  return looks_like_dicom(head) && !looks_like_nifti(head);
+}
+
+Mask image_as_mask(const Image& image, const std::map<int64_t, std::string>& names, const Image* like, const std::string& path) {
+  const bool single = image.tensor().dim() == 4 && image.channels() == 1;
+  try {
+    const Mask mask = Mask::from_image(single ? image.with_tensor(image.tensor().select(0, 0)) : image, names);
+    if (like) mask.geometry().require_same(like->geometry(), "the mask " + path, "the image");
+    return mask;
+  } catch (const TypeMismatch& error) {
+    throw TypeMismatch(path + ": " + error.what());
+  } catch (const ShapeError& error) {
+    throw ShapeError(path + ": " + error.what());
+  }
+}
+
+Mask read_dicom_mask(const std::string& path, const Image* like, const MaskOptions& options, Monitor* monitor) {
+  const auto file = std::make_shared<const DicomFile>(path);
+  const std::string modality = file->data().text(0x00080060);
+  if (modality == "SEG") return read_dicom_seg(file, like, options);
+  if (modality == "RTSTRUCT") {
+    if (!like && !options.grid) throw InvalidArgument(path + ": an RTSTRUCT holds contours: pass like= the image on whose grid they are to be drawn");
+    return read_rtstruct(file, like ? like->geometry() : *options.grid, options);
+  }
+  return image_as_mask(read_dicom_file(path, options.reading, monitor), {}, like, path);
+}
+
 }  // namespace
 
 OnProblem on_problem_from(const std::string& text) {
@@ -59,8 +94,10 @@ OnProblem on_problem_from(const std::string& text) {
 
 Image read_image(const std::string& path, const ReadOptions& options, Monitor* monitor) {
   return guarded(path, [&] {
+    if (is_folder(path)) return read_dicom_folder(path, options, monitor);
     step(monitor, 0, 1, path);
     const FileSource file(path);
+    if (is_dicom(file)) return read_dicom_file(path, options, monitor);
     at::Tensor voxels;
     const Header header = read_file(file, &voxels);
     if (options.suv) throw InvalidArgument(path + ": suv=True needs DICOM PET, whose headers hold dose and weight; this is " + header.format);
@@ -69,33 +106,29 @@ Image read_image(const std::string& path, const ReadOptions& options, Monitor* m
   });
 }
 
-Mask read_mask(const std::string& path, const Image* like, const MaskOptions& /*options*/, Monitor* monitor) {
+Mask read_mask(const std::string& path, const Image* like, const MaskOptions& options, Monitor* monitor) {
   return guarded(path, [&] {
+    if (is_folder(path)) return image_as_mask(read_dicom_folder(path, options.reading, monitor), {}, like, path);
     step(monitor, 0, 1, path);
     const FileSource file(path);
+    if (is_dicom(file)) return read_dicom_mask(path, like, options, monitor);
+    if (!options.rois.empty() || !options.segments.empty())
+      throw InvalidArgument(path + ": roi= and segment= choose in RTSTRUCT and DICOM-SEG; this is another format. Choose labels by mask.select(label)");
     at::Tensor voxels;
     const Header header = read_file(file, &voxels);
-    if (voxels.dim() == 4 && voxels.size(0) == 1) voxels = voxels.select(0, 0);
-    Mask mask;
-    try {
-      mask = Mask::from_image(Image(voxels, header.geometry, finished_metadata(header, path)), header.labels);
-    } catch (const TypeMismatch& error) {
-      throw TypeMismatch(path + ": " + error.what());
-    } catch (const ShapeError& error) {
-      throw ShapeError(path + ": " + error.what());
-    }
-    if (like) mask.geometry().require_same(like->geometry(), "the mask " + path, "the image");
     step(monitor, 1, 1, path);
-    return mask;
+    return image_as_mask(Image(voxels, header.geometry, finished_metadata(header, path)), header.labels, like, path);
   });
 }
 
 FileInfo info(const std::string& path, Monitor* monitor) {
   return guarded(path, [&] {
+    if (is_folder(path)) return dicom_info(path, true, monitor);
     step(monitor, 0, 1, path);
     FileInfo out;
     out.path = path;
     const FileSource file(path);
+    if (is_dicom(file)) return dicom_info(path, false, monitor);
     const Header header = read_file(file, nullptr);
     out.format = header.format;
     out.dtype = name_of(header.layout.element);

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "io/dicom_pixels.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include <ATen/ops/empty.h>
+#include <gdcmImageReader.h>
+#include <gdcmTrace.h>
+
+#include <vesalius/core/error.h>
+
+namespace vesalius::io::detail {
+namespace {
+
+/// PackBits (PS3.5 annex G): one segment of `bytes` into every `stride`-th byte of `out`.
+void unpack_bits(const std::vector<uint8_t>& in, size_t from, size_t to, uint8_t* out, int64_t bytes, int64_t stride, const std::string& path) {
+  int64_t done = 0;
+  size_t at = from;
+  while (done < bytes) {
+    if (at >= to) throw FormatError(path + ": truncated: an RLE segment gives " + std::to_string(done) + " of " + std::to_string(bytes) + " bytes");
+    const auto code = static_cast<int8_t>(in[at++]);
+    if (code == -128) continue;
+    const int64_t count = std::min<int64_t>(code >= 0 ? code + 1 : 1 - code, bytes - done);
+    if (at + static_cast<size_t>(code >= 0 ? count : 1) > to) throw FormatError(path + ": truncated RLE segment");
+    for (int64_t i = 0; i < count; ++i) out[(done + i) * stride] = in[at + static_cast<size_t>(code >= 0 ? i : 0)];
+    at += static_cast<size_t>(code >= 0 ? code + 1 : 1);
+    done += count;
+  }
+}
+
+/// Segments are bytes of samples, the most significant first; planes of colour one after the other.
+void decode_rle(const DicomFile& file, const PixelFormat& f, std::vector<uint8_t>& out) {
+  const int64_t size = f.allocated / 8, segments = size * f.samples, pixels = f.rows * f.columns;
+  const auto fragments = file.fragments();
+  if (static_cast<int64_t>(fragments.size()) != f.frames)
+    throw FormatError(file.path() + ": " + std::to_string(f.frames) + " frames, but " + std::to_string(fragments.size()) + " RLE fragments");
+  std::vector<uint8_t> in;
+  for (int64_t frame = 0; frame < f.frames; ++frame) {
+    const auto [offset, length] = fragments[static_cast<size_t>(frame)];
+    in.resize(static_cast<size_t>(length));
+    file.read_bytes(offset, in.data(), length);
+    const auto word = [&](size_t i) { return in.size() < 4 * i + 4 ? 0u : in[4 * i] | uint32_t{in[4 * i + 1]} << 8 | uint32_t{in[4 * i + 2]} << 16 | uint32_t{in[4 * i + 3]} << 24; };
+    if (length < 64 || word(0) != static_cast<uint32_t>(segments))
+      throw FormatError(file.path() + ": expected " + std::to_string(segments) + " RLE segments, found " + std::to_string(word(0)));
+    for (int64_t s = 0; s < segments; ++s) {
+      const size_t from = word(static_cast<size_t>(s + 1)), to = s + 1 < segments ? word(static_cast<size_t>(s + 2)) : in.size();
+      if (from < 64 || from > to || to > in.size()) throw FormatError(file.path() + ": the RLE header points outside its fragment");
+      const int64_t sample = s / size, byte = size - 1 - s % size;
+      // Interleaved little-endian samples.
+      unpack_bits(in, from, to, out.data() + frame * f.frame_values() * size + sample * size + byte, pixels, f.samples * size, file.path());
+    }
+  }
+}
+
+/// JPEG, JPEG-LS, JPEG 2000 by GDCM, once the structure around them was found sound.
+void decode_gdcm(const DicomFile& file, const PixelFormat& f, std::vector<uint8_t>& out, std::string& photometric, bool& planar) {
+  gdcm::Trace::SetDebug(false);
+  gdcm::Trace::SetWarning(false);
+  gdcm::Trace::SetError(false);
+  file.fragments();
+  try {
+    gdcm::ImageReader reader;
+    reader.SetFileName(file.path().c_str());
+    if (!reader.Read()) throw FormatError(file.path() + ": its compressed pixel data can't be decoded");
+    const gdcm::Image& image = reader.GetImage();
+    if (static_cast<int64_t>(image.GetBufferLength()) != static_cast<int64_t>(out.size()))
+      throw FormatError(file.path() + ": its compressed pixels make " + std::to_string(image.GetBufferLength()) + " bytes; the header says " + std::to_string(out.size()));
+    if (!image.GetBuffer(reinterpret_cast<char*>(out.data()))) throw FormatError(file.path() + ": its compressed pixel data are damaged");
+    photometric = image.GetPhotometricInterpretation().GetString();
+    photometric = trim(photometric);
+    planar = image.GetPlanarConfiguration() == 1;
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw FormatError(file.path() + ": its compressed pixel data can't be decoded: " + error.what());
+  }
+  (void)f;
+}
+
+/// YBR_FULL to RGB (PS3.3 C.7.6.3.1.2), in place, interleaved 8 bits.
+void to_rgb(uint8_t* pixels, int64_t count) {
+  const auto clip = [](double v) { return static_cast<uint8_t>(std::clamp(std::lround(v), 0L, 255L)); };
+  for (int64_t i = 0; i < count; ++i) {
+    uint8_t* p = pixels + 3 * i;
+    const double y = p[0], cb = p[1] - 128.0, cr = p[2] - 128.0;
+    p[0] = clip(y + 1.402 * cr), p[1] = clip(y - 0.344136 * cb - 0.714136 * cr), p[2] = clip(y + 1.772 * cb);
+  }
+}
+
+void interleave(std::vector<uint8_t>& bytes, const PixelFormat& f) {
+  const int64_t size = f.allocated / 8, pixels = f.rows * f.columns;
+  std::vector<uint8_t> frame(static_cast<size_t>(f.frame_values() * size));
+  for (int64_t i = 0; i < f.frames; ++i) {
+    uint8_t* at = bytes.data() + i * static_cast<int64_t>(frame.size());
+    std::memcpy(frame.data(), at, frame.size());
+    for (int64_t s = 0; s < f.samples; ++s)
+      for (int64_t p = 0; p < pixels; ++p) std::memcpy(at + (p * f.samples + s) * size, frame.data() + (s * pixels + p) * size, static_cast<size_t>(size));
+  }
+}
+
+template <class T>
+void to_integers(const uint8_t* raw, int32_t* out, int64_t count, const PixelFormat& f) {
+  const int shift = static_cast<int>(f.high + 1 - f.stored);
+  const uint32_t mask = f.stored >= 32 ? ~0u : (1u << f.stored) - 1;
+  const uint32_t sign = 1u << (f.stored - 1);
+  for (int64_t i = 0; i < count; ++i) {
+    T value{};
+    std::memcpy(&value, raw + i * static_cast<int64_t>(sizeof(T)), sizeof(T));
+    uint32_t bits = (static_cast<uint32_t>(value) >> shift) & mask;
+    if (f.is_signed && (bits & sign)) bits |= ~mask;
+    out[i] = static_cast<int32_t>(bits);
+  }
+}
+
+}  // namespace
+
+PixelFormat pixel_format(const DicomFile& file) {
+  const DataSet& d = file.data();
+  const auto& path = file.path();
+  if (!file.has_pixels()) throw FormatError(path + ": a DICOM file without pixel data (" + d.text(0x00080060) + "); a segmentation or RTSTRUCT is read by read_mask");
+  PixelFormat f;
+  const auto required = [&](uint32_t tag, const char* name) {
+    const auto value = d.count(tag);
+    if (!value) throw FormatError(path + ": the DICOM header lacks " + name);
+    return *value;
+  };
+  f.rows = required(0x00280010, "Rows (0028,0010)");
+  f.columns = required(0x00280011, "Columns (0028,0011)");
+  f.frames = std::max<int64_t>(1, d.count(0x00280008).value_or(1));
+  f.samples = d.count(0x00280002).value_or(1);
+  f.allocated = required(0x00280100, "BitsAllocated (0028,0100)");
+  f.stored = d.count(0x00280101).value_or(f.allocated);
+  f.high = d.count(0x00280102).value_or(f.stored - 1);
+  f.is_signed = d.count(0x00280103).value_or(0) == 1;
+  f.planar = f.samples > 1 && d.count(0x00280006).value_or(0) == 1;
+  f.photometric = d.text(0x00280004);
+  if (f.rows < 1 || f.columns < 1) throw FormatError(path + ": Rows and Columns must be at least 1, found " + std::to_string(f.rows) + " and " + std::to_string(f.columns));
+  if (f.samples != 1 && f.samples != 3) throw NotSupported(path + ": 1 or 3 samples a pixel are read, found " + std::to_string(f.samples));
+  if (f.photometric == "PALETTE COLOR") throw NotSupported(path + ": PALETTE COLOR pixels are not read; convert them to RGB first");
+  const bool floats = file.pixel_tag() == 0x7fe00008, doubles = file.pixel_tag() == 0x7fe00009;
+  if (floats || doubles) {
+    if (f.allocated != (floats ? 32 : 64)) throw FormatError(path + ": float pixel data of " + std::to_string(f.allocated) + " bits");
+    f.element = floats ? Element::f32 : Element::f64;
+  } else {
+    if (f.allocated != 1 && f.allocated != 8 && f.allocated != 16 && f.allocated != 32) throw NotSupported(path + ": pixels of 1, 8, 16 or 32 bits are read, found " + std::to_string(f.allocated));
+    if (f.stored < 1 || f.stored > f.allocated || f.high + 1 < f.stored || f.high >= f.allocated)
+      throw FormatError(path + ": BitsStored " + std::to_string(f.stored) + " and HighBit " + std::to_string(f.high) + " don't fit in BitsAllocated " + std::to_string(f.allocated));
+    if (f.allocated == 32 && f.stored == 32 && !f.is_signed) f.element = Element::u32;
+    else f.element = f.allocated == 8 ? (f.is_signed ? Element::i8 : Element::u8) : f.allocated == 16 ? (f.is_signed ? Element::i16 : Element::u16) : Element::i32;
+    f.low = f.is_signed ? -std::ldexp(1.0, static_cast<int>(f.stored - 1)) : 0;
+    f.top = std::ldexp(1.0, static_cast<int>(f.stored - (f.is_signed ? 1 : 0))) - 1;
+  }
+  int64_t bits = checked_product(checked_product(f.rows, f.columns), checked_product(f.samples, f.frames));
+  bits = checked_product(bits, f.allocated);
+  if (bits < 0) throw FormatError(path + ": the sizes in its header make no number of pixels");
+  const int64_t bytes = bits / 8 + (bits % 8 != 0);
+  // Codecs reach about 1000:1 on an empty image (deflate's and RLE's bounds are below that too).
+  const int64_t most = file.compression() == Compression::none ? file.pixel_length() : checked_product(file.size(), 2000);
+  const bool half = f.photometric == "YBR_FULL_422" && file.compression() == Compression::none;
+  if (half) throw NotSupported(path + ": uncompressed YBR_FULL_422 pixels are not read");
+  if (bytes > most)
+    throw FormatError(path + ": truncated: " + std::to_string(f.rows) + " × " + std::to_string(f.columns) + " × " + std::to_string(f.frames) + " pixels should take " + std::to_string(bytes) +
+                      " bytes; there are " + std::to_string(file.compression() == Compression::none ? file.pixel_length() : file.size()) + (file.compression() == Compression::none ? "" : ", compressed"));
+  return f;
+}
+
+at::Tensor decode_frames(const DicomFile& file, const PixelFormat& f) {
+  const int64_t values = f.frames * f.frame_values();
+  const auto shaped = [&](const at::Tensor& flat) { return flat.view({f.frames, f.rows, f.columns, f.samples}); };
+  if (f.allocated == 1) {  // packed, the lowest bit first, frames without padding between them
+    std::vector<uint8_t> packed(static_cast<size_t>((values + 7) / 8));
+    file.read_pixels(0, packed.data(), static_cast<int64_t>(packed.size()));
+    at::Tensor out = at::empty({values}, at::kByte);
+    auto* to = out.mutable_data_ptr<uint8_t>();
+    for (int64_t i = 0; i < values; ++i) to[i] = packed[static_cast<size_t>(i / 8)] >> (i % 8) & 1;
+    return shaped(out);
+  }
+  const int64_t size = f.allocated / 8;
+  std::vector<uint8_t> raw(static_cast<size_t>(values * size));
+  std::string photometric = f.photometric;
+  bool planar = f.planar;
+  if (file.compression() == Compression::none) {
+    file.read_pixels(0, raw.data(), static_cast<int64_t>(raw.size()));
+    if (file.big_endian()) swap_bytes(raw.data(), values, size);
+  } else if (file.compression() == Compression::rle) {
+    decode_rle(file, f, raw);
+    planar = false;
+  } else {
+    decode_gdcm(file, f, raw, photometric, planar);
+  }
+  if (planar && f.samples > 1) interleave(raw, f);
+  if (f.samples == 3 && size == 1 && photometric.compare(0, 8, "YBR_FULL") == 0) to_rgb(raw.data(), values / 3);
+  if (f.element == Element::f32 || f.element == Element::f64 || f.element == Element::u32) {
+    Layout layout;
+    layout.element = f.element;
+    layout.size = {1, 1, values};
+    at::Tensor out = stored_tensor(layout, file.path());
+    std::memcpy(out.mutable_data_ptr(), raw.data(), raw.size());
+    return shaped(usable(out, f.element, file.path()));
+  }
+  if (f.element == Element::u8 && f.stored == 8) {
+    at::Tensor out = at::empty({values}, at::kByte);
+    std::memcpy(out.mutable_data_ptr(), raw.data(), raw.size());
+    return shaped(out);
+  }
+  at::Tensor out = at::empty({values}, at::kInt);
+  auto* to = out.mutable_data_ptr<int32_t>();
+  if (size == 1) to_integers<uint8_t>(raw.data(), to, values, f);
+  else if (size == 2) to_integers<uint16_t>(raw.data(), to, values, f);
+  else to_integers<uint32_t>(raw.data(), to, values, f);
+  return shaped(out);
+}
+
+}  // namespace vesalius::io::detail
