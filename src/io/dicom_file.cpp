@@ -145,7 +145,7 @@ class DicomParser {
       // A sequence of unknown type is in implicit VR (PS3.5 6.2.2 note 2).
       const bool was = explicit_;
       if (explicit_ && unknown) explicit_ = false;
-      items(found, length == kUndefined ? -1 : at_ + length, depth);
+      items(found, length == kUndefined ? int64_t{-1} : at_ + int64_t{length}, depth);
       explicit_ = was;
     } else {
       found.length = length;
@@ -165,7 +165,7 @@ class DicomParser {
       if (tag != kItem) fail("expected an item of a sequence, found " + tag_name(tag), begin);
       if (length != kUndefined && (end >= 0 ? end : total_) - at_ < int64_t{length}) fail("an item of a sequence is longer than what holds it", begin);
       sequence.items.emplace_back();
-      elements(sequence.items.back(), length == kUndefined ? -1 : at_ + length, depth + 1, [](uint32_t, int64_t) { return false; });
+      elements(sequence.items.back(), length == kUndefined ? int64_t{-1} : at_ + int64_t{length}, depth + 1, [](uint32_t, int64_t) { return false; });
     }
     if (end >= 0) at_ = end;
   }
@@ -313,7 +313,7 @@ void DicomFile::parse(int64_t prefix) {
   pixel_tag_ = body.read_tag();
   const auto [element, length] = body.header();
   pixel_offset_ = element.offset;
-  pixel_length_ = length == kUndefined ? -1 : length;
+  pixel_length_ = length == kUndefined ? int64_t{-1} : int64_t{length};
   if (length != kUndefined && compression_ != Compression::none) compression_ = Compression::none;  // said compressed, and isn't
   if (length == kUndefined && compression_ == Compression::none) throw FormatError(path_ + ": the pixel data have no length, which only compressed ones may");
   if (pixel_length_ > size_ - pixel_offset_)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstring>
 
-#include <itkJPEGImageIO.h>
 #include <itkObject.h>
 #include <itkPNGImageIO.h>
 #include <itkTIFFImageIO.h>
@@ -95,17 +94,17 @@ bool looks_like_picture(const std::vector<uint8_t>& head) { return kind_of(head)
 
 Header read_picture(const FileSource& file, at::Tensor* voxels) {
   const PictureKind kind = kind_of(file.head(16));
+  if (kind == PictureKind::jpeg) return check_jpeg(file), read_jpeg(file, voxels);
   itk::ImageIOBase::Pointer io;
   // Explicit readers: ITK's factories could be changed by plug-ins of another program (ITK_AUTOLOAD_PATH).
   if (kind == PictureKind::png) check_png(file), io = itk::PNGImageIO::New();
-  else if (kind == PictureKind::jpeg) check_jpeg(file), io = itk::JPEGImageIO::New();
   else io = itk::TIFFImageIO::New();
   itk::Object::SetGlobalWarningDisplay(false);
   try {
     io->SetFileName(file.path());
     io->ReadImageInformation();
     Header header = picture_header(file, *io);
-    header.format = kind == PictureKind::png ? "PNG" : kind == PictureKind::jpeg ? "JPEG" : "TIFF";
+    header.format = kind == PictureKind::png ? "PNG" : "TIFF";
     if (!voxels) return header;
     itk::ImageIORegion region(io->GetNumberOfDimensions());
     for (unsigned i = 0; i < io->GetNumberOfDimensions(); ++i) region.SetSize(i, io->GetDimensions(i));
