@@ -92,7 +92,7 @@ def extract_study(
         outline = study.mask(subject, name=mask, time_point=time_point)
         return compute(picture, outline, settings, label=label, progress=progressed)
 
-    names = {"image": image, "mask": mask, "label": label}
+    names: dict[str, Any] = {"image": image, "mask": mask, "label": label}
     todo = [(s, t) for s, t in study.cases if not study.has_features(s, settings, time_point=t, **names)]
     bar = _bar(len(study), len(study) - len(todo)) if progress else None
     failures: dict[Case, Exception] = {}

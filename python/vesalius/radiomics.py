@@ -129,7 +129,7 @@ class Features(Mapping[str, float]):
         self.rows = [row for _, row in rows]
         self.codes = [row["code"] for row in self.rows]
         self.units = [row["unit"] for row in self.rows]
-        self.values = np.asarray(core.values)  # type: ignore[assignment]  # an array, where Mapping has a method
+        self.values: np.ndarray = np.asarray(core.values)  # type: ignore[assignment]  # an array, where Mapping has a method
         self.reasons = dict(core.reasons)
         self.settings = _settings(core.settings.to_dict())
         self.settings_hash = core.settings_hash
@@ -324,7 +324,7 @@ def _register_fake() -> None:
     """What torch.compile and FakeTensor need to know of our operators."""
     import torch
 
-    @torch.library.register_fake("vesalius::glcm_counts")
+    @torch.library.register_fake("vesalius::glcm_counts")  # type: ignore[untyped-decorator]
     def _(levels: torch.Tensor, offsets: torch.Tensor, n_levels: int) -> torch.Tensor:
         return levels.new_empty((offsets.shape[0], n_levels, n_levels), dtype=torch.int64)
 

@@ -380,7 +380,7 @@ class Study:
         """
         values = _store.FeatureValues()
         values.names, values.codes = [str(n) for n in features.names], [str(c or "") for c in features.codes]
-        values.values = np.asarray(features.values, dtype=np.float64)
+        values.values = np.asarray(features.values, dtype=np.float64).tolist()
         values.settings_yaml, values.settings_hash = features.settings.to_yaml(), features.settings.hash()
         values.image, values.mask, values.label = image, mask, int(label)
         self._study.add_features(_id(subject, time_point), values)

@@ -2,9 +2,7 @@
 """find_package(vesalius): what it says when it can't serve, and an install tree outside Python's folders."""
 
 import os
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
