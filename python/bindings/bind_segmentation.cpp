@@ -36,7 +36,9 @@ void bind_metrics(py::module_& parent) {
   m.def("jaccard", &jaccard, py::arg("prediction"), py::arg("reference"), py::arg("label"), ReleaseGil());
   m.def("hausdorff", &hausdorff, py::arg("prediction"), py::arg("reference"), py::arg("label"), py::arg("percent"), ReleaseGil());
   m.def("average_surface_distance", &average_surface_distance, py::arg("prediction"), py::arg("reference"), py::arg("label"), ReleaseGil());
-  m.def("surface_dice", &surface_dice, py::arg("prediction"), py::arg("reference"), py::arg("tolerance_mm"), py::arg("label"), ReleaseGil());
+  m.def("surface_dice", [](const Mask& p, const Mask& r, double tolerance, int64_t label, bool by_area) {
+          return surface_dice(p, r, tolerance, label, by_area ? SurfaceWeight::area : SurfaceWeight::voxel);
+        }, py::arg("prediction"), py::arg("reference"), py::arg("tolerance_mm"), py::arg("label"), py::arg("by_area"), ReleaseGil());
 }
 
 void bind_model(py::module_& m) {

@@ -13,7 +13,7 @@ import torch
 
 from ._vesalius import image as _c
 from ._vesalius.core import Geometry, Image, Mask
-from .errors import TypeMismatch
+from .errors import GeometryError, TypeMismatch
 
 Interpolation = Literal["nearest", "linear", "cubic"]
 
@@ -147,8 +147,6 @@ def discretise(
     """
     voxels, roi = _voxels(image), _region(region, label)
     if isinstance(image, Image) and isinstance(region, Mask) and (why := image.geometry.difference(region.geometry)):
-        from .errors import GeometryError
-
         raise GeometryError(f"discretise: image and mask differ: {why}")
     if (bins is None) == (bin_width is None):
         raise TypeMismatch("discretise: give either bins or bin_width")
@@ -242,7 +240,7 @@ def erode(mask: Mask, radius_mm: float, *, label: int = 1) -> Mask:
     return _c.erode(mask, radius_mm, label)
 
 
-def open(mask: Mask, radius_mm: float, *, label: int = 1) -> Mask:  # noqa: A001
+def open(mask: Mask, radius_mm: float, *, label: int = 1) -> Mask:
     """Erosion, then dilation: removes what is thinner than the ball."""
     return _c.open(mask, radius_mm, label)
 

@@ -2,6 +2,7 @@
 #include <vesalius/segmentation/metrics.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <set>
@@ -13,6 +14,7 @@
 
 #include "image/box.h"
 #include "image/squared_distance.h"
+#include "segmentation/surface_elements.h"
 
 namespace vesalius::segmentation {
 namespace {
@@ -104,6 +106,24 @@ double share_within(const Distances& d, double tolerance) {
   return double(within(d.forth) + within(d.back)) / double(d.forth.size() + d.back.size());
 }
 
+/// Area of one mask's elements within the tolerance of the other's, and of the rest: a share of all is then exactly 1.
+std::pair<double, double> area_within(const detail::SurfaceElements& from, const detail::SurfaceElements& to, const Vec3& spacing, double tolerance) {
+  const double reach = tolerance * tolerance * (1 + 1e-12);
+  const at::Tensor near = image::detail::squared_distance(to.where, spacing).le(reach).logical_and(from.where);
+  return {from.area.masked_select(near).sum().item<double>(), from.area.masked_fill(near, 0).sum().item<double>()};
+}
+
+double surface_dice_of(const Pair& pair, double tolerance, SurfaceWeight weight) {
+  std::array<bool, 3> flat{};
+  for (int a = 0; a < 3; ++a) flat[a] = pair.whole[a] == 1;
+  // In a row of voxels nothing has an area or a length.
+  if (weight == SurfaceWeight::voxel || std::count(flat.begin(), flat.end(), true) > 1) return share_within(distances_of(pair), tolerance);
+  const auto p = detail::surface_elements(pair.prediction, flat, pair.spacing), r = detail::surface_elements(pair.reference, flat, pair.spacing);
+  const auto [p_near, p_far] = area_within(p, r, pair.spacing, tolerance);
+  const auto [r_near, r_far] = area_within(r, p, pair.spacing, tolerance);
+  return (p_near + r_near) / (p_near + r_near + (p_far + r_far));
+}
+
 void require_tolerance(double tolerance) {
   if (!std::isfinite(tolerance) || tolerance < 0)
     throw InvalidArgument("surface_dice: the tolerance is a number of mm, 0 or more; got " + std::to_string(tolerance));
@@ -142,7 +162,7 @@ Metrics evaluate(const Mask& prediction, const Mask& reference, int64_t label, d
   out.hausdorff = measured(pair, kApart, [&] { return hausdorff_of(d, 100); });
   out.hausdorff95 = measured(pair, kApart, [&] { return hausdorff_of(d, 95); });
   out.average_surface_distance = measured(pair, kApart, [&] { return mean_of_both(d); });
-  out.surface_dice = measured(pair, 0.0, [&] { return share_within(d, tolerance_mm); });
+  out.surface_dice = measured(pair, 0.0, [&] { return surface_dice_of(pair, tolerance_mm, SurfaceWeight::area); });
   return out;
 }
 
@@ -173,10 +193,10 @@ double average_surface_distance(const Mask& prediction, const Mask& reference, i
   return measured(pair, kApart, [&] { return mean_of_both(distances_of(pair)); });
 }
 
-double surface_dice(const Mask& prediction, const Mask& reference, double tolerance_mm, int64_t label) {
+double surface_dice(const Mask& prediction, const Mask& reference, double tolerance_mm, int64_t label, SurfaceWeight weight) {
   require_tolerance(tolerance_mm);
   const Pair pair = pair_of(prediction, reference, label);
-  return measured(pair, 0.0, [&] { return share_within(distances_of(pair), tolerance_mm); });
+  return measured(pair, 0.0, [&] { return surface_dice_of(pair, tolerance_mm, weight); });
 }
 
 }  // namespace vesalius::segmentation

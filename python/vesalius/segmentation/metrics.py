@@ -3,7 +3,7 @@
 
 Distances are in mm for any spacing. A surface voxel is one with a face neighbour outside the label or outside the image;
 distances go from the centre of each surface voxel to the nearest surface voxel's centre of the other mask, both ways.
-These are MONAI's definitions.
+These are MONAI's definitions; surface Dice is Nikolov et al.'s, by area.
 
 Where a label is in neither mask, ratios and distances are NaN (as in MONAI): leave it out of means (``numpy.nanmean``).
 Where it is in one of them only, Dice, Jaccard and surface Dice are 0 and distances infinite.
@@ -14,11 +14,13 @@ Masks may be plain integer or bool tensors [z, y, x] too; `spacing` then says th
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 import torch
 
 from .._vesalius.core import Mask
 from .._vesalius.segmentation import metrics as _c
+from ..errors import GeometryError, InvalidArgument
 
 __all__ = ["average_surface_distance", "dice", "evaluate", "hausdorff", "hausdorff95", "jaccard", "surface_dice", "volume_difference"]
 
@@ -84,8 +86,6 @@ def volume_difference(
     """Volume of the prediction minus the reference's, in mm³ or (`relative`) as a fraction of the reference's."""
     p, r = _mask(prediction, spacing), _mask(reference, spacing)
     if why := p.geometry.difference(r.geometry):
-        from ..errors import GeometryError
-
         raise GeometryError(f"the prediction and the reference differ: {why}")
     predicted, referenced = int((p.tensor == label).sum()), int((r.tensor == label).sum())
     if not relative:
@@ -125,11 +125,18 @@ def surface_dice(
     tolerance_mm: float,
     *,
     label: int = 1,
+    weight: Literal["area", "voxel"] = "area",
     spacing: Spacing = _UNIT,
 ) -> float:
-    """The share of both masks' surface voxels that lie within `tolerance_mm` of the other's surface.
+    """The share of both surfaces that lies within `tolerance_mm` of the other (Nikolov et al. 2021, doi 10.2196/26151).
 
-    Nikolov et al. 2021 (doi 10.2196/26151) with each surface voxel counting the same, as MONAI's `compute_surface_dice`;
-    DeepMind's own code weighs surface elements by their area.
+    Parameters
+    ----------
+    weight : "area" or "voxel"
+        "area": elements between the voxels weighted by their area, as in Nikolov's surface-distance package and in MONAI's
+        ``compute_surface_dice(use_subvoxels=True)`` (in one slice: by contour length). "voxel": every surface voxel counts
+        the same, MONAI's default.
     """
-    return _c.surface_dice(_mask(prediction, spacing), _mask(reference, spacing), tolerance_mm, label)
+    if weight not in ("area", "voxel"):
+        raise InvalidArgument(f"surface_dice: weight is area or voxel; got {weight!r}")
+    return _c.surface_dice(_mask(prediction, spacing), _mask(reference, spacing), tolerance_mm, label, weight == "area")

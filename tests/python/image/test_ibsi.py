@@ -31,9 +31,9 @@ def test_interpolated_phantom(phantom, reference, config, spacing, interpolation
     image = vs.image.resample(phantom[0], spacing, interpolation=interpolation).tensor.round()
     mask = vs.image.resample(phantom[1], spacing)
     inside = image[mask.select(1)]
-    found = dict(zip((f"img_dim_{a}_interp_img" for a in "zyx"), image.shape))
-    found |= dict(zip((f"vox_dim_{a}_interp_img" for a in "zyx"), mask.spacing))
-    found |= dict(zip((f"int_mask_bb_dim_{a}_interp_roi" for a in "zyx"), vs.image.bounding_box(mask)[1]))
+    found = dict(zip((f"img_dim_{a}_interp_img" for a in "zyx"), image.shape, strict=True))
+    found |= dict(zip((f"vox_dim_{a}_interp_img" for a in "zyx"), mask.spacing, strict=True))
+    found |= dict(zip((f"int_mask_bb_dim_{a}_interp_roi" for a in "zyx"), vs.image.bounding_box(mask)[1], strict=True))
     found |= {"mean_int_interp_img": image.double().mean(), "min_int_interp_img": image.min(), "max_int_interp_img": image.max()}
     found["int_mask_vox_count_interp_roi"] = inside.numel()
     found |= {"int_mask_mean_int_interp_roi": inside.double().mean(), "int_mask_min_int_interp_roi": inside.min(), "int_mask_max_int_interp_roi": inside.max()}

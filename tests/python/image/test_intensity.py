@@ -49,7 +49,7 @@ def test_clip_keeps_the_type():
 @pytest.mark.parametrize("sigma", [(2.0, 2.0, 2.0), (0.0, 3.0, 1.0), (9.0, 0.4, 0.1)])
 def test_gaussian_is_scipys(image, sigma):
     """Oracle: scipy.ndimage.gaussian_filter, mode "nearest", truncate 4."""
-    expected = ndi.gaussian_filter(image.numpy(), [s / p for s, p in zip(sigma, image.spacing)], mode="nearest", truncate=4)
+    expected = ndi.gaussian_filter(image.numpy(), [s / p for s, p in zip(sigma, image.spacing, strict=True)], mode="nearest", truncate=4)
     np.testing.assert_allclose(vs.image.gaussian(image, sigma).numpy(), expected, atol=1e-10)
 
 

@@ -22,7 +22,7 @@ def noise(*shape: int, seed: int = 0) -> np.ndarray:
 def by_scipy(voxels: np.ndarray, spacing, new_spacing, order: int) -> np.ndarray:
     """IBSI's grid written out, values by scipy.ndimage.map_coordinates at coordinates clamped to the image."""
     axes = []
-    for n, s, t in zip(voxels.shape, spacing, new_spacing):
+    for n, s, t in zip(voxels.shape, spacing, new_spacing, strict=True):
         m = int(np.ceil(np.round(n * s / t, 6)))
         axes.append(np.clip((n - 1) / 2 + (np.arange(m) - (m - 1) / 2) * t / s, 0, n - 1))
     return ndi.map_coordinates(voxels.astype(np.float64), np.meshgrid(*axes, indexing="ij"), order=order, mode="mirror")
@@ -137,7 +137,7 @@ def test_mask_is_the_thresholded_indicator(name, new):
     voxels[15, 25, 33] = 1
     mask = vs.Mask(torch.from_numpy(voxels), spacing=(3, 1, 1), names={1: "tumour"})
     out = vs.image.resample(mask, new, interpolation=name)
-    values = by_scipy(voxels, (3, 1, 1), [n or s for n, s in zip(new, (3, 1, 1))], 1 if name == "linear" else 3)
+    values = by_scipy(voxels, (3, 1, 1), [n or s for n, s in zip(new, (3, 1, 1), strict=True)], 1 if name == "linear" else 3)
     assert out.names == {1: "tumour"} and out.tensor.dtype == torch.uint8
     np.testing.assert_array_equal(out.numpy(), values >= 0.5 - 1e-9)
 

@@ -47,7 +47,7 @@ def brute_force(p: np.ndarray, r: np.ndarray, spacing, tolerance: float) -> dict
         "hausdorff": max(forth.max(), back.max()),
         "hausdorff95": max(np.percentile(forth, 95), np.percentile(back, 95)),
         "average_surface_distance": np.concatenate([forth, back]).mean(),
-        "surface_dice": ((forth <= tolerance).sum() + (back <= tolerance).sum()) / (len(forth) + len(back)),
+        "surface_dice_voxel": ((forth <= tolerance).sum() + (back <= tolerance).sum()) / (len(forth) + len(back)),
         "predicted_voxels": p.sum(),
         "reference_voxels": r.sum(),
     }
@@ -70,7 +70,9 @@ def test_every_measure_is_brute_forces(spacing, seed):
     found = metrics.evaluate(mask_of(p, spacing, 4), mask_of(r, spacing, 4), tolerance_mm=1.7)
     assert list(found) == [4]
     expected = brute_force(p, r, spacing, 1.7)
-    assert found[4].keys() == expected.keys()
+    by_voxel = metrics.surface_dice(mask_of(p, spacing), mask_of(r, spacing), 1.7, weight="voxel")
+    assert by_voxel == pytest.approx(expected.pop("surface_dice_voxel"), rel=1e-12)
+    assert found[4].keys() == expected.keys() | {"surface_dice"}
     for name, value in expected.items():
         assert found[4][name] == pytest.approx(value, rel=1e-12), name
 
@@ -87,6 +89,8 @@ def test_small_and_flat_masks_too(seed, shape, spacing):
     if any(len(surface(m)) == 0 for m in (p, r)):
         return
     found = metrics.evaluate(mask_of(p, spacing), mask_of(r, spacing), tolerance_mm=1.0)[1]
+    found["surface_dice_voxel"] = metrics.surface_dice(mask_of(p, spacing), mask_of(r, spacing), 1.0, weight="voxel")
+    assert 0 <= found["surface_dice"] <= 1
     for name, value in brute_force(p, r, spacing, 1.0).items():
         assert found[name] == pytest.approx(value, rel=1e-9, abs=1e-12), name
 
@@ -104,7 +108,45 @@ def test_equal_to_monai(spacing, seed):
     assert ours["hausdorff"] == pytest.approx(mm.compute_hausdorff_distance(a, b, **kw).item(), rel=1e-5)
     assert ours["hausdorff95"] == pytest.approx(mm.compute_hausdorff_distance(a, b, percentile=95, **kw).item(), rel=1e-5)
     assert ours["average_surface_distance"] == pytest.approx(mm.compute_average_surface_distance(a, b, symmetric=True, **kw).item(), rel=1e-5)
-    assert ours["surface_dice"] == pytest.approx(mm.compute_surface_dice(a, b, [2.0], **kw).item(), abs=1e-6)
+    by_voxel = metrics.surface_dice(mask_of(p, spacing), mask_of(r, spacing), 2.0, weight="voxel")
+    assert by_voxel == pytest.approx(mm.compute_surface_dice(a, b, [2.0], **kw).item(), abs=1e-6)
+
+
+@pytest.mark.parametrize("tolerance", [0.0, 0.93, 1.9, 4.1])
+@pytest.mark.parametrize("spacing", [*SPACINGS, (0.7, 2.0, 1.3)])
+@pytest.mark.parametrize("noise", [False, True])
+def test_surface_dice_by_area_is_nikolovs(spacing, noise, tolerance):
+    """Peer: MONAI's port of DeepMind's surface-distance. Random voxels go through all 256 neighbourhoods."""
+    rng = np.random.default_rng(3)
+    p, r = (rng.random((12, 12, 12)) > 0.5, rng.random((12, 12, 12)) > 0.6) if noise else (blob(7), blob(8))
+    ours = metrics.evaluate(mask_of(p, spacing), mask_of(r, spacing), tolerance_mm=tolerance)[1]["surface_dice"]
+    a, b = (torch.from_numpy(m)[None, None].float() for m in (p, r))
+    theirs = mm.compute_surface_dice(a, b, [tolerance], include_background=True, spacing=spacing, use_subvoxels=True).item()
+    assert ours == pytest.approx(theirs, abs=2e-6) and 0 < ours <= 1
+
+
+@pytest.mark.parametrize("tolerance", [0.0, 1.5])
+def test_surface_dice_in_one_slice_is_by_length(tolerance):
+    """Peer: MONAI on 2D masks, which weighs contour elements by their length."""
+    rng = np.random.default_rng(4)
+    p, r = rng.random((15, 17)) > 0.5, rng.random((15, 17)) > 0.5
+    kw = {"include_background": True, "spacing": (0.8, 1.1), "use_subvoxels": True}
+    a, b = (torch.from_numpy(m)[None, None].float() for m in (p, r))
+    theirs = mm.compute_surface_dice(a, b, [tolerance], **kw).item()
+    for axis in range(3):
+        spacing = tuple(np.insert((0.8, 1.1), axis, 5.0))
+        flat = [mask_of(np.expand_dims(m, axis), spacing) for m in (p, r)]
+        assert metrics.surface_dice(*flat, tolerance) == pytest.approx(theirs, abs=2e-6)
+
+
+def test_surface_dice_of_shifted_slabs_is_analytic():
+    """Analytic: of a large slab moved along z by less than the tolerance everything is within it, and nothing but the rim's side
+    faces at tolerance 0."""
+    r = np.zeros((10, 40, 40), bool)
+    r[3:6] = True
+    p = np.roll(r, 1, axis=0)
+    assert metrics.surface_dice(mask_of(p, (2, 1, 1)), mask_of(r, (2, 1, 1)), 2.0) == 1
+    assert metrics.surface_dice(mask_of(p, (2, 1, 1)), mask_of(r, (2, 1, 1)), 0.0) < 0.2
 
 
 @pytest.mark.parametrize("spacing", SPACINGS)
@@ -173,6 +215,8 @@ def test_single_functions_and_tensors():
     assert metrics.hausdorff(a, b, **kw) == found["hausdorff"] and metrics.hausdorff95(a, b, **kw) == found["hausdorff95"]
     assert metrics.average_surface_distance(a, b, **kw) == found["average_surface_distance"]
     assert metrics.surface_dice(a, b, 2, **kw) == found["surface_dice"]
+    with pytest.raises(vs.InvalidArgument, match="area or voxel"):
+        metrics.surface_dice(a, b, 2, weight="volume", **kw)
     assert metrics.volume_difference(a, b, **kw) == pytest.approx(found["volume_difference"])
     assert metrics.volume_difference(a, b, relative=True, **kw) == found["relative_volume_difference"]
 
