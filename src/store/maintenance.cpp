@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // repair, pack, unpack: a study as a whole.
-#include <optional>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
 
 #include "store/study_impl.h"
 
@@ -37,6 +41,42 @@ class Cleanup {
  private:
   fs::path path_;
 };
+
+/// @throws IoError if `needed` bytes don't fit where `out` is to lie.
+void require_space(const std::string& out, uintmax_t needed) {
+  std::error_code code;
+  const fs::path folder = fs::path(out).has_parent_path() ? fs::path(out).parent_path() : fs::path(".");
+  const auto space = fs::space(folder, code);
+  uintmax_t limit = code ? needed : space.available;
+  struct rlimit longest{};
+  if (::getrlimit(RLIMIT_FSIZE, &longest) == 0 && longest.rlim_cur != RLIM_INFINITY) limit = std::min<uintmax_t>(limit, longest.rlim_cur);
+  if (limit < needed)
+    throw IoError("can't write " + out + ": about " + std::to_string(needed >> 10) + " KiB are needed, and there is room for " +
+                  std::to_string(limit >> 10) + " KiB");
+}
+
+/// A file that HDF5 could not write stays open inside HDF5, which crashes over it when the process ends (1.10.8).
+/// Given something that takes its writes, it closes in peace.
+void abandon(hdf5::File& file) {
+  void* handle = nullptr;
+  const int sink = ::memfd_create("vesalius", MFD_CLOEXEC);
+  if (sink >= 0 && H5Fget_vfd_handle(file, H5P_DEFAULT, &handle) >= 0) ::dup2(sink, *static_cast<int*>(handle));
+  if (sink >= 0) ::close(sink);
+  file.close();
+  hdf5::error_text();
+}
+
+void write_packed(const hdf5::File& packed, const State& state, const Layout& layout) {
+  write_index(packed, state);
+  const hdf5::Group cases = hdf5::make_group(packed, "cases");
+  for (const auto& record : state.cases) {
+    const std::string name = layout.case_file(record->info.key).string();
+    const hdf5::File file = hdf5::open_file(name);
+    require_format(file, kCaseFormat, name);
+    copy_case(file, hdf5::make_group(cases, record->info.key));
+  }
+  hdf5::require<IoError>(H5Fflush(packed, H5F_SCOPE_GLOBAL), "writing");
+}
 
 State open_state(const std::string& path, Layout& layout) {
   State state;
@@ -97,18 +137,16 @@ void pack(const std::string& path, const std::string& out) {
   std::error_code code;
   fs::remove(temporary, code);
   Cleanup cleanup(temporary);
+  uintmax_t needed = fs::file_size(path, code);
+  for (const auto& record : state.cases) needed += fs::file_size(layout.case_file(record->info.key), code);
+  require_space(out, needed);
   hdf5::File packed = hdf5::new_disk_file(temporary.string());
-  write_index(packed, state);
-  {
-    const hdf5::Group cases = hdf5::make_group(packed, "cases");
-    for (const auto& record : state.cases) {
-      const std::string name = layout.case_file(record->info.key).string();
-      const hdf5::File file = hdf5::open_file(name);
-      require_format(file, kCaseFormat, name);
-      copy_case(file, hdf5::make_group(cases, record->info.key));
-    }
+  try {
+    write_packed(packed, state, layout);
+  } catch (const std::exception& error) {
+    abandon(packed);
+    throw IoError("can't write " + out + ": " + error.what());
   }
-  hdf5::require<IoError>(H5Fflush(packed, H5F_SCOPE_GLOBAL), "writing " + out);
   if (!packed.close()) hdf5::fail<IoError>("writing " + out);
   sync_file(temporary);
   fs::rename(temporary, out, code);

@@ -2,6 +2,10 @@
 """Small cases with voxels that a test can make again from a number."""
 
 import hashlib
+import os
+import subprocess
+import sys
+import textwrap
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -59,3 +63,12 @@ def fill(study: vs.Study, count: int, start: int = 0) -> None:
     for i in range(start, start + count):
         image = make_image(i)
         study.add(f"p{i:03}", image=image, mask=make_mask(image), clinical={"age": 50 + i, "sex": "F"}, outcome={"time": 10.0 + i, "event": i % 2 == 0})
+
+
+def child(code: str, *arguments: object, first: str = "vesalius", **kw) -> subprocess.Popen:
+    """Python in a process of its own, with the tests' helpers."""
+    head = f"import sys; sys.path.insert(0, {os.path.dirname(__file__)!r})\nimport {first}\nimport vesalius as vs\nfrom study_cases import *\n"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    return subprocess.Popen(
+        [sys.executable, "-c", head + textwrap.dedent(code), *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, **kw
+    )
