@@ -3,15 +3,17 @@
 
 #include <filesystem>
 #include <fstream>
+#include <system_error>
 
+#include <unistd.h>
+
+#include <ATen/ops/add.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/gt.h>
 
 #include <vesalius/core/checksum.h>
 #include <vesalius/core/error.h>
 #include <vesalius/store/study.h>
-
-#include "store/files.h"
-#include "store/hdf5_io.h"
 
 using namespace vesalius;
 using namespace vesalius::store;
@@ -156,24 +158,40 @@ TEST_CASE("bad arguments and files are named", "[mechanics]") {
 }
 
 TEST_CASE("names become safe file names", "[mechanics]") {
-  CHECK(case_key("a/../b", "") == "a%2F%2E%2E%2Fb");
-  CHECK(case_key("M\xc3\xbcller", "week 0") == "M%C3%BCller.week%200");
-  CHECK(case_key("a.b", "c") != case_key("a", "b.c"));
-  CHECK(is_utf8("\xe6\x82\xa3"));
-  for (const char* bad : {"\xc3", "\xc0\x80", "\xed\xa0\x80", "\xf5\x80\x80\x80", "\x80"}) CHECK_FALSE(is_utf8(bad));
+  const Folder folder;
+  Study study(folder.study());
+  for (const char* name : {"a/../b", "M\xc3\xbcller", "..", "a.b"}) {
+    study.add({name, ""}, example());
+    CHECK(study.contains({name, ""}));
+  }
+  study.add({"a", "b"}, example());  // not the file of "a.b"
+  for (const char* file : {"a%2F%2E%2E%2Fb", "M%C3%BCller", "%2E%2E", "a%2Eb", "a.b"})
+    CHECK(fs::exists(folder.path / "study.cases" / (std::string(file) + ".h5")));
+  for (const char* bad : {"\xc3", "\xc0\x80", "\xed\xa0\x80", "\xf5\x80\x80\x80", "\x80", "a\nb"})
+    CHECK_THROWS_AS(study.add({bad, ""}, example()), InvalidArgument);
 }
 
-TEST_CASE("no HDF5 object stays open", "[invariant]") {
+TEST_CASE("no file stays open", "[invariant]") {
   const Folder folder;
+  const auto open_files = [] {
+    size_t count = 0;
+    for (const auto& entry : fs::directory_iterator("/proc/self/fd")) {
+      std::error_code code;
+      if (fs::read_symlink(entry.path(), code).string().find("vesalius-store-") != std::string::npos) ++count;
+    }
+    return count;
+  };
   {
     Study study(folder.study());
     study.add({"a", ""}, example());
     CHECK_THROWS_AS(study.add({"a", ""}, example()), InvalidArgument);
     study.add_mask({"a", ""}, "more", example().masks["mask"]);
     study.image({"a", ""});
+    CHECK(open_files() == 1);  // the lock
   }
   pack(folder.study(), (folder.path / "packed.h5").string());
   CHECK(verify_in_process(folder.study()).empty());
-  const hdf5::Guard guard;
-  CHECK(H5Fget_obj_count(static_cast<hid_t>(H5F_OBJ_ALL), H5F_OBJ_ALL) == 0);
+  std::ofstream(folder.path / "study.cases" / "a.h5", std::ios::trunc) << "x";
+  CHECK_THROWS_AS(Study(folder.study()).image({"a", ""}), FormatError);
+  CHECK(open_files() == 0);
 }

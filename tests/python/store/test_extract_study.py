@@ -92,7 +92,7 @@ def test_ctrl_c(path, jobs):
             for step in range(10):
                 time.sleep(0.05)
                 progress(step, 10, "")
-            print("done", flush=True)
+            print("done\\n", end="", flush=True)
             return fake_extract(image, mask, settings)
 
         with vs.Study(sys.argv[1]) as study:
