@@ -64,7 +64,9 @@ def coefficients(model: Any, *, confidence: float = 0.95, drop_zero: bool = Fals
 
         coef = np.asarray(last.coef_, dtype=float)
         if coef.ndim > 1 and coef.shape[0] != 1:
-            raise InvalidArgument(f"the model has {coef.shape[0]} rows of coefficients (one for each class); a table shows one")
+            raise InvalidArgument(
+                f"the model has {coef.shape[0]} rows of coefficients (one for each class); a table shows one"
+            )
         coef = coef.ravel()
         own = getattr(last, "feature_names_in_", [f"x{j}" for j in range(len(coef))])
         table = coefficient_table([str(n) for n in own], coef, None, confidence)
@@ -121,7 +123,9 @@ def permutation_importance(
     from .outcome._data import plain
 
     if repeats < 1 or not 0 < confidence < 1:
-        raise InvalidArgument(f"repeats must be at least 1 and confidence in (0, 1); they are {repeats!r} and {confidence!r}")
+        raise InvalidArgument(
+            f"repeats must be at least 1 and confidence in (0, 1); they are {repeats!r} and {confidence!r}"
+        )
     scorer = check_scoring(model, scoring=scoring)
     X, y = plain(X), plain(y)
     frame = X if isinstance(X, pd.DataFrame) else None

@@ -207,7 +207,7 @@ void weighted_crossproduct(const at::Tensor& x, const std::vector<int64_t>& set,
   out.assign(static_cast<size_t>(m * m), 0.0);
   if (m == 0) return;
   const double* from = x.const_data_ptr<double>();
-  if (n * m * m <= 8 * kSmallProduct) {
+  if (m <= 16 || n * m * m <= 8 * kSmallProduct) {
     std::vector<double> row(static_cast<size_t>(m));
     for (int64_t i = 0; i < n; ++i) {
       for (int64_t k = 0; k < m; ++k) row[k] = from[i * p + set[k]];

@@ -13,7 +13,16 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from .._vesalius import outcome as _core
 from ..errors import InvalidArgument
-from ._data import check_finite, check_numeric, coefficient_table, names_of, penalty_of, plain, survival_outcome, to_tensor
+from ._data import (
+    check_finite,
+    check_numeric,
+    coefficient_table,
+    names_of,
+    penalty_of,
+    plain,
+    survival_outcome,
+    to_tensor,
+)
 
 
 class CoxPH(BaseEstimator):
@@ -108,7 +117,11 @@ class CoxPH(BaseEstimator):
         event, time = survival_outcome(y)
         if len(event) != len(X):
             raise InvalidArgument(f"X has {len(X)} rows and y {len(event)}: they must be of one length")
-        weights = None if sample_weight is None else _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        weights = (
+            None
+            if sample_weight is None
+            else _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        )
         options = _core.CoxOptions(
             **penalty_of(self.penalty, self.alpha, self.l1_ratio),
             standardise=self.standardise,
@@ -157,17 +170,22 @@ class CoxPH(BaseEstimator):
             times = np.unique(self.fit_.baseline_times.numpy())
         else:
             times = np.atleast_1d(np.asarray(plain(times), dtype=np.float64))
-        out = _core.cox_cumulative_hazard(self.fit_, to_tensor(predictor), to_tensor(times), None if codes is None else to_tensor(codes)).numpy()
+        out = _core.cox_cumulative_hazard(
+            self.fit_, to_tensor(predictor), to_tensor(times), None if codes is None else to_tensor(codes)
+        ).numpy()
         last = self.fit_.baseline_times.max().item()
         if (times > last).any():
-            warnings.warn(f"nobody was followed beyond {last:g}: curves at later times are NaN", UserWarning, stacklevel=2)
+            warnings.warn(
+                f"nobody was followed beyond {last:g}: curves at later times are NaN", UserWarning, stacklevel=2
+            )
         index = X.index if isinstance(X, pd.DataFrame) else None
         return pd.DataFrame(out, index=index, columns=pd.Index(times, name="time"))
 
     def predict_survival_function(self, X: Any, *, times: Any = None, strata: Any = None) -> pd.DataFrame:
         """Survival exp(−cumulative hazard), a row for each subject and a column for each time; see
         :meth:`predict_cumulative_hazard_function`."""
-        return np.exp(-self.predict_cumulative_hazard_function(X, times=times, strata=strata))
+        hazard = self.predict_cumulative_hazard_function(X, times=times, strata=strata)
+        return pd.DataFrame(np.exp(-hazard.to_numpy()), index=hazard.index, columns=hazard.columns)
 
     def baseline_hazard(self, *, centred: bool = True) -> pd.DataFrame:
         """Columns time, cumulative_hazard (and stratum): of a subject at the means of the columns, or with ``centred=False`` at 0
@@ -215,9 +233,13 @@ class CoxPH(BaseEstimator):
                 raise InvalidArgument("the model was fitted without strata")
             return None
         if strata is None:
-            raise InvalidArgument(f"the model has a baseline for each of its {len(self.strata_)} strata: say strata=, one for each row of X")
+            raise InvalidArgument(
+                f"the model has a baseline for each of its {len(self.strata_)} strata: say strata=, one for each row of X"
+            )
         strata = np.asarray(plain(strata))
         unknown = np.setdiff1d(strata, self.strata_)
         if unknown.size or len(strata) != n:
-            raise InvalidArgument(f"strata must be {n} of the labels seen in training; it has {len(strata)}, unknown are {unknown[:5].tolist()}")
+            raise InvalidArgument(
+                f"strata must be {n} of the labels seen in training; it has {len(strata)}, unknown are {unknown[:5].tolist()}"
+            )
         return np.searchsorted(self.strata_, strata)

@@ -50,8 +50,20 @@ class KaplanMeier:
             raise InvalidArgument(f"interval must be one of {_INTERVALS}; it is {self.interval!r}")
         event, time = survival_outcome(y)
         weights = None if sample_weight is None else to_tensor(plain(sample_weight))
-        curve = _core.kaplan_meier(to_tensor(time), to_tensor(event), self.confidence, getattr(_core.CurveInterval, self.interval), weights)
-        fields = ("time", "at_risk", "events", "censored", "survival", "standard_error", "lower", "upper", "cumulative_hazard")
+        curve = _core.kaplan_meier(
+            to_tensor(time), to_tensor(event), self.confidence, getattr(_core.CurveInterval, self.interval), weights
+        )
+        fields = (
+            "time",
+            "at_risk",
+            "events",
+            "censored",
+            "survival",
+            "standard_error",
+            "lower",
+            "upper",
+            "cumulative_hazard",
+        )
         self.table_ = pd.DataFrame({name: getattr(curve, name).numpy() for name in fields})
         return self
 
@@ -80,7 +92,10 @@ class KaplanMeier:
         """
         table = self._fitted()
         time = to_tensor(table["time"])
-        at = [_core.curve_quantile(time, to_tensor(table[c].fillna(np.inf if c == "upper" else 0.0)), p) for c in ("survival", "lower", "upper")]
+        at = [
+            _core.curve_quantile(time, to_tensor(table[c].fillna(np.inf if c == "upper" else 0.0)), p)
+            for c in ("survival", "lower", "upper")
+        ]
         return at[0], at[1], at[2]
 
     @property
@@ -96,7 +111,10 @@ class KaplanMeier:
         before, upto = np.searchsorted(known, times, side="left"), np.searchsorted(known, times, side="right")
         total = np.r_[table["at_risk"].to_numpy(), 0.0]
         events, censored = (np.r_[0.0, table[c].cumsum()] for c in ("events", "censored"))
-        return pd.DataFrame({"at_risk": total[before], "events": events[upto], "censored": censored[upto]}, index=pd.Index(times, name="time"))
+        return pd.DataFrame(
+            {"at_risk": total[before], "events": events[upto], "censored": censored[upto]},
+            index=pd.Index(times, name="time"),
+        )
 
 
 @dataclass(frozen=True)
@@ -134,6 +152,7 @@ def log_rank(y: Any, group: Any, *, rho: float = 0.0, strata: Any = None) -> Log
         within = to_tensor(np.unique(np.asarray(plain(strata)), return_inverse=True)[1])
     result = _core.log_rank(to_tensor(time), to_tensor(event), to_tensor(codes), float(rho), within)
     table = pd.DataFrame(
-        {"subjects": np.bincount(codes), "observed": result.observed.numpy(), "expected": result.expected.numpy()}, index=pd.Index(names, name="group")
+        {"subjects": np.bincount(codes), "observed": result.observed.numpy(), "expected": result.expected.numpy()},
+        index=pd.Index(names, name="group"),
     )
     return LogRank(result.chi_squared, result.degrees_of_freedom, result.p, table)

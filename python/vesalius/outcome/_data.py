@@ -23,7 +23,11 @@ def check_numeric(X: Any) -> Any:
     """DataFrame columns that are not numbers, named."""
     X = plain(X)
     if isinstance(X, pd.DataFrame):
-        bad = [str(c) for c, t in X.dtypes.items() if not (pd.api.types.is_numeric_dtype(t) or pd.api.types.is_bool_dtype(t))]
+        bad = [
+            str(c)
+            for c, t in X.dtypes.items()
+            if not (pd.api.types.is_numeric_dtype(t) or pd.api.types.is_bool_dtype(t))
+        ]
         for column in list(bad):
             if pd.api.types.is_object_dtype(X[column]) and pd.to_numeric(X[column], errors="coerce").notna().all():
                 bad.remove(column)
@@ -84,7 +88,9 @@ def survival_outcome(y: Any) -> tuple[np.ndarray, np.ndarray]:
     if isinstance(y, pd.DataFrame):
         missing = {"event", "time"} - set(y.columns)
         if missing:
-            raise InvalidArgument(f"y as a DataFrame needs the columns 'event' and 'time'; it has {list(map(str, y.columns))}")
+            raise InvalidArgument(
+                f"y as a DataFrame needs the columns 'event' and 'time'; it has {list(map(str, y.columns))}"
+            )
         event, time = y["event"].to_numpy(), y["time"].to_numpy()
     elif isinstance(y, tuple) and len(y) == 2:
         event, time = np.asarray(plain(y[0])), np.asarray(plain(y[1]))
@@ -122,7 +128,9 @@ def survival_outcome(y: Any) -> tuple[np.ndarray, np.ndarray]:
     if not np.isfinite(time).all():
         raise InvalidArgument(f"time has {int((~np.isfinite(time)).sum())} values that are NaN or infinite")
     if (time < 0).any():
-        raise InvalidArgument(f"time has {int((time < 0).sum())} negative values (the smallest is {time.min():g}): follow-up starts at 0")
+        raise InvalidArgument(
+            f"time has {int((time < 0).sum())} negative values (the smallest is {time.min():g}): follow-up starts at 0"
+        )
     return event, time
 
 
@@ -134,7 +142,9 @@ def survival_array(event: Any, time: Any) -> np.ndarray:
     return out
 
 
-def coefficient_table(names: list[str], coef: np.ndarray, covariance: np.ndarray | None, confidence: float) -> pd.DataFrame:
+def coefficient_table(
+    names: list[str], coef: np.ndarray, covariance: np.ndarray | None, confidence: float
+) -> pd.DataFrame:
     """coef, exp(coef), se, z, p, lower, upper: Wald, on the scale of the coefficient; NaN where there is no covariance."""
     from scipy.stats import norm
 

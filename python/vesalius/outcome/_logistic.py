@@ -48,7 +48,9 @@ class _Logistic(ClassifierMixin, BaseEstimator):
             )
         self.classes_, code = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise InvalidArgument(f"y holds one class only ({self.classes_[0]!r}): a model needs both. With rare classes use stratified folds")
+            raise InvalidArgument(
+                f"y holds one class only ({self.classes_[0]!r}): a model needs both. With rare classes use stratified folds"
+            )
         weights = None
         if sample_weight is not None:
             weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
@@ -182,7 +184,9 @@ class LogisticRegression(_Logistic):
             names=names_of(self, X.shape[1]),
         )
         options.fit_intercept = bool(self.fit_intercept)
-        fit = _core.fit_logistic(to_tensor(X), to_tensor(code), options, None if weights is None else to_tensor(weights))
+        fit = _core.fit_logistic(
+            to_tensor(X), to_tensor(code), options, None if weights is None else to_tensor(weights)
+        )
         self.coef_ = fit.coef.numpy()[None, :]
         self.intercept_ = np.array([fit.intercept])
         self.covariance_ = None if fit.covariance is None else fit.covariance.numpy()
@@ -258,7 +262,9 @@ class LogisticRegressionCV(_Logistic):
             raise InvalidArgument("the rarer class has one member: cross-validation needs at least 2 of each class")
         count = min(int(self.cv), rarer)
         if count < self.cv:
-            warnings.warn(f"the rarer class has {rarer} members: {count} folds instead of {self.cv}", UserWarning, stacklevel=3)
+            warnings.warn(
+                f"the rarer class has {rarer} members: {count} folds instead of {self.cv}", UserWarning, stacklevel=3
+            )
         fold = np.empty(len(code))
         splitter = StratifiedKFold(count, shuffle=True, random_state=self.random_state)
         for number, (_, left_out) in enumerate(splitter.split(code, code)):
@@ -268,7 +274,9 @@ class LogisticRegressionCV(_Logistic):
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LogisticRegressionCV:
         """X [n, p] of numbers; y [n] of two classes; sample_weight [n] ≥ 0."""
         if self.penalty is None or self.selection not in ("min", "1se"):
-            raise InvalidArgument(f"penalty must be 'l1', 'l2' or 'elastic_net' and selection 'min' or '1se'; they are {self.penalty!r}, {self.selection!r}")
+            raise InvalidArgument(
+                f"penalty must be 'l1', 'l2' or 'elastic_net' and selection 'min' or '1se'; they are {self.penalty!r}, {self.selection!r}"
+            )
         X, code, weights = self._prepare(X, y, sample_weight)
         fold = self._folds(code)
         ratios = np.atleast_1d(self.l1_ratio) if self.penalty == "elastic_net" else [0.0]

@@ -52,7 +52,9 @@ class RedundancyFilter(SelectorMixin, BaseEstimator):
         finite = np.isfinite(X).all(axis=0)
         varies = np.zeros(X.shape[1], dtype=bool)
         varies[finite] = np.ptp(X[:, finite], axis=0) > 0
-        self.reasons_ = {n: "missing" if not f else "constant" for n, f, v in zip(names, finite, varies, strict=True) if not v}
+        self.reasons_ = {
+            n: "missing" if not f else "constant" for n, f, v in zip(names, finite, varies, strict=True) if not v
+        }
         candidates = np.flatnonzero(varies)
         self.support_ = np.zeros(X.shape[1], dtype=bool)
         if candidates.size:
@@ -69,7 +71,9 @@ class RedundancyFilter(SelectorMixin, BaseEstimator):
                     kept.append(j)
             self.support_[candidates[kept]] = True
         if not self.support_.any():
-            raise InvalidArgument(f"all {X.shape[1]} columns are missing somewhere or constant: nothing is left to model")
+            raise InvalidArgument(
+                f"all {X.shape[1]} columns are missing somewhere or constant: nothing is left to model"
+            )
         return self
 
     def transform(self, X: Any) -> Any:

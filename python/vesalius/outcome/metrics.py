@@ -62,7 +62,9 @@ def binary(y: Any, pos_label: Any = None) -> np.ndarray:
             raise InvalidArgument(f"y has no value {pos_label!r}; it holds {np.unique(y)[:5].tolist()}")
         return (y == pos_label).astype(np.float64)
     if y.dtype.kind not in "bifu":
-        raise InvalidArgument(f"y must be 0/1 or True/False; it holds {y[:3].tolist()}. Name the positive class with pos_label=")
+        raise InvalidArgument(
+            f"y must be 0/1 or True/False; it holds {y[:3].tolist()}. Name the positive class with pos_label="
+        )
     return y.astype(np.float64)
 
 
@@ -213,13 +215,25 @@ def concordance_index(y: Any, risk: Any, *, confidence: float = 0.95, sample_wei
     weights = None if sample_weight is None else to_tensor(plain(sample_weight))
     c = _core.concordance_index(to_tensor(time), to_tensor(event), to_tensor(vector(risk, len(time), "risk")), weights)
     interval = _interval(c.value, c.standard_error, confidence)
-    return Concordance(c.value, c.standard_error, interval, confidence, c.concordant, c.discordant, c.tied_risk, c.tied_time, c.tied_both)
+    return Concordance(
+        c.value,
+        c.standard_error,
+        interval,
+        confidence,
+        c.concordant,
+        c.discordant,
+        c.tied_risk,
+        c.tied_time,
+        c.tied_both,
+    )
 
 
 def _probability(values: Any, n: int) -> np.ndarray:
     out = vector(values, n, "probability")
     if not ((out >= 0) & (out <= 1)).all():
-        raise InvalidArgument(f"probability must lie in 0 to 1 and hold no NaN; it ranges from {out.min():g} to {out.max():g}")
+        raise InvalidArgument(
+            f"probability must lie in 0 to 1 and hold no NaN; it ranges from {out.min():g} to {out.max():g}"
+        )
     return out
 
 
@@ -246,7 +260,9 @@ def brier_score(y: Any, probability: Any, *, confidence: float = 0.95, pos_label
     value = float(squared.mean())
     se = float(squared.std(ddof=1) / np.sqrt(len(y))) if len(y) > 1 else float("nan")
     null = float(y.mean() * (1 - y.mean()))
-    return BrierScore(value, se, _interval(value, se, confidence), confidence, 1 - value / null if null > 0 else float("nan"))
+    return BrierScore(
+        value, se, _interval(value, se, confidence), confidence, 1 - value / null if null > 0 else float("nan")
+    )
 
 
 @dataclass(frozen=True)
@@ -281,7 +297,9 @@ def _intercept_at_slope_one(y: np.ndarray, eta: np.ndarray) -> tuple[float, floa
     return a, 1 / np.sqrt(slope)
 
 
-def calibration(y: Any, probability: Any, *, bins: int = 10, confidence: float = 0.95, pos_label: Any = None) -> Calibration:
+def calibration(
+    y: Any, probability: Any, *, bins: int = 10, confidence: float = 0.95, pos_label: Any = None
+) -> Calibration:
     """Calibration slope, calibration in the large, and the calibration curve of predicted probabilities.
 
     Probabilities of exactly 0 or 1 have no log-odds and are taken for 1e-10 from it, with a warning. Where the predictions

@@ -18,7 +18,13 @@ from ..errors import InvalidArgument
 from . import metrics
 from ._data import plain, to_tensor
 
-__all__ = ["CrossValidation", "bootstrap_interval", "nested_cross_validation", "permutation_p_value", "repeated_stratified_cv"]
+__all__ = [
+    "CrossValidation",
+    "bootstrap_interval",
+    "nested_cross_validation",
+    "permutation_p_value",
+    "repeated_stratified_cv",
+]
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,9 @@ def _permuted(pipeline: Any, X: Any, y: np.ndarray, folds: int, seeds: Sequence[
     return float(np.mean([float(metrics.roc_auc(y, _out_of_fold(pipeline, X, y, folds, s))) for s in seeds]))
 
 
-def _run(function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], jobs: int, progress: bool, what: str) -> list[Any]:
+def _run(
+    function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], jobs: int, progress: bool, what: str
+) -> list[Any]:
     """function(*task) for each, in order, in `jobs` processes."""
     from joblib import Parallel, delayed
 
@@ -140,14 +148,18 @@ def repeated_stratified_cv(
     if repeats < 1 or folds < 2 or permutations < 0 or not 1 <= permutation_repeats <= repeats:
         raise InvalidArgument("repeats must be at least 1, folds at least 2, permutation_repeats between 1 and repeats")
     if rarer < folds:
-        raise InvalidArgument(f"the rarer class has {rarer} members: {folds} stratified folds need {folds}. Use fewer folds")
+        raise InvalidArgument(
+            f"the rarer class has {rarer} members: {folds} stratified folds need {folds}. Use fewer folds"
+        )
     seeds = [seed + r for r in range(repeats)]
     columns = _run(_out_of_fold, [(pipeline, X, y, folds, s) for s in seeds], jobs, progress, "cross-validation")
     scores = np.stack(columns)
     parts = _core.roc_auc(to_tensor(y), to_tensor(scores))
     per_repeat = parts.auc.numpy()
     value, se = float(per_repeat.mean()), float(np.sqrt(max(0.0, float(parts.covariance.diagonal().mean()))))
-    auc = metrics.RocAuc(value, se, metrics._interval(value, se, confidence), confidence, parts.positives, parts.negatives)
+    auc = metrics.RocAuc(
+        value, se, metrics._interval(value, se, confidence), confidence, parts.positives, parts.negatives
+    )
     index = X.index if isinstance(X, pd.DataFrame) else pd.RangeIndex(len(y))
     frame = pd.DataFrame(scores.T, index=index, columns=[f"repeat_{r}" for r in range(repeats)])
     if not permutations:
@@ -168,7 +180,9 @@ def permutation_p_value(observed: float, null: Any) -> float:
     """``(1 + #{null >= observed}) / (1 + count)``: never 0, and valid at any count (Phipson, Smyth 2010)."""
     null = np.asarray(plain(null), dtype=float)
     if null.ndim != 1 or not null.size or not np.isfinite(null).all() or not np.isfinite(observed):
-        raise InvalidArgument("a p-value needs a finite observed value and a vector of finite values under the null hypothesis")
+        raise InvalidArgument(
+            "a p-value needs a finite observed value and a vector of finite values under the null hypothesis"
+        )
     # equal up to rounding counts as equal: the same pairs summed in another order
     return float((1 + np.count_nonzero(null >= observed - 1e-12)) / (1 + null.size))
 
@@ -199,13 +213,19 @@ def bootstrap_interval(
     from scipy.stats import norm
 
     if not arrays or not 0 < confidence < 1 or replicates < 2 or method not in ("bca", "percentile"):
-        raise InvalidArgument("needs arrays, confidence in (0, 1), at least 2 replicates, and method 'bca' or 'percentile'")
+        raise InvalidArgument(
+            "needs arrays, confidence in (0, 1), at least 2 replicates, and method 'bca' or 'percentile'"
+        )
     arrays = tuple(plain(a) if not isinstance(a, (list, tuple)) else np.asarray(a) for a in arrays)
     n = len(arrays[0])
     if any(len(a) != n for a in arrays):
         raise InvalidArgument(f"the arrays must be of one length; they have {[len(a) for a in arrays]} rows")
     generator = np.random.default_rng(seed)
-    groups = [np.arange(n)] if stratify is None else [np.flatnonzero(np.asarray(plain(stratify)) == g) for g in np.unique(plain(stratify))]
+    groups = (
+        [np.arange(n)]
+        if stratify is None
+        else [np.flatnonzero(np.asarray(plain(stratify)) == g) for g in np.unique(plain(stratify))]
+    )
 
     def at(rows: np.ndarray) -> float:
         try:
@@ -217,7 +237,11 @@ def bootstrap_interval(
     values = np.array([at(np.concatenate([generator.choice(g, len(g)) for g in groups])) for _ in range(replicates)])
     lost = int(np.isnan(values).sum())
     if lost:
-        warnings.warn(f"the statistic could not be computed on {lost} of {replicates} replicates; they are left out", UserWarning, stacklevel=2)
+        warnings.warn(
+            f"the statistic could not be computed on {lost} of {replicates} replicates; they are left out",
+            UserWarning,
+            stacklevel=2,
+        )
         values = values[~np.isnan(values)]
     if values.size < 2:
         return float("nan"), float("nan")

@@ -30,7 +30,11 @@ def test_coefficients_of_a_pipeline_equal_statsmodels():
     X, y = data()
     model = make_pipeline(VarianceThreshold(), StandardScaler(), LogisticRegression()).fit(X, y)
     table = explain.coefficients(model)
-    assert list(table.index)[:2] == ["volume", "entropy"] and "flat" not in table.index and "(intercept)" not in table.index
+    assert (
+        list(table.index)[:2] == ["volume", "entropy"]
+        and "flat" not in table.index
+        and "(intercept)" not in table.index
+    )
     Z = X[["volume", "noise", "entropy"]]
     peer = sm.Logit(y, sm.add_constant((Z - Z.mean()) / Z.std(ddof=0))).fit(disp=0, tol=1e-12)
     np.testing.assert_allclose(table["coef"], peer.params[table.index], rtol=1e-6)
@@ -44,7 +48,10 @@ def test_coefficients_of_other_models():
     cox = CoxPH().fit(X, survival_array(y, np.exp(-X["volume"] + np.random.default_rng(1).normal(size=300))))
     pd.testing.assert_frame_equal(explain.coefficients(cox).sort_index(), cox.summary().sort_index())
     lasso = LogisticRegression(penalty="l1", alpha=0.1).fit(X, y)
-    assert "noise" not in explain.coefficients(lasso, drop_zero=True).index and explain.coefficients(lasso)["se"].isna().all()
+    assert (
+        "noise" not in explain.coefficients(lasso, drop_zero=True).index
+        and explain.coefficients(lasso)["se"].isna().all()
+    )
     grid = GridSearchCV(make_pipeline(StandardScaler(), PeerRegression()), {"logisticregression__C": [1.0]}).fit(X, y)
     assert explain.coefficients(grid).index[0] == "volume"
     with pytest.raises(vs.TypeMismatch, match="permutation_importance"):
@@ -59,14 +66,20 @@ def test_importance_equals_scikit_learn(as_frame):
     X, y = data()
     X = X if as_frame else X.to_numpy()
     model = LogisticRegression(penalty="l2", alpha=0.01).fit(X, y)
-    ours = explain.permutation_importance(model, X, y, scoring="roc_auc", repeats=60, seed=1)
-    peer = peer_importance(model, X, y, scoring="roc_auc", n_repeats=60, random_state=2)
+    ours = explain.permutation_importance(model, X, y, scoring="roc_auc", repeats=30, seed=1)
+    peer = peer_importance(model, X, y, scoring="roc_auc", n_repeats=30, random_state=2)
     names = ["volume", "noise", "entropy", "flat"] if as_frame else ["x0", "x1", "x2", "x3"]
-    np.testing.assert_allclose(ours.loc[names, "importance"], peer.importances_mean, atol=0.015)
-    np.testing.assert_allclose(ours.loc[names, "sd"], peer.importances_std, atol=0.01)
-    assert list(ours.index)[:2] == [names[0], names[2]] and ours.loc[names[3], "importance"] == 0 and ours.loc[names[3], "p"] == 1
-    assert ours.loc[names[0], "p"] == pytest.approx(1 / 61) and (ours["lower"] <= ours["upper"]).all()
-    pd.testing.assert_frame_equal(ours, explain.permutation_importance(model, X, y, scoring="roc_auc", repeats=60, seed=1))
+    np.testing.assert_allclose(ours.loc[names, "importance"], peer.importances_mean, atol=0.02)
+    np.testing.assert_allclose(ours.loc[names, "sd"], peer.importances_std, atol=0.012)
+    assert (
+        list(ours.index)[:2] == [names[0], names[2]]
+        and ours.loc[names[3], "importance"] == 0
+        and ours.loc[names[3], "p"] == 1
+    )
+    assert ours.loc[names[0], "p"] == pytest.approx(1 / 31) and (ours["lower"] <= ours["upper"]).all()
+    pd.testing.assert_frame_equal(
+        ours, explain.permutation_importance(model, X, y, scoring="roc_auc", repeats=30, seed=1)
+    )
 
 
 def test_importance_of_survival_groups_and_draws():
@@ -76,7 +89,10 @@ def test_importance_of_survival_groups_and_draws():
     X["copy"] = X["a"] + 0.01 * rng.normal(size=200)
     y = survival_array(np.ones(200), rng.exponential(np.exp(-2 * X["a"])))
     model = CoxPH(penalty="l2", alpha=0.05).fit(X, y)
-    one, both = explain.permutation_importance(model, X, y), explain.permutation_importance(model, X, y, groups={"size": ["a", "copy"], "b": ["b"]})
+    one, both = (
+        explain.permutation_importance(model, X, y),
+        explain.permutation_importance(model, X, y, groups={"size": ["a", "copy"], "b": ["b"]}),
+    )
     assert both.loc["size", "importance"] > 1.5 * one.loc["a", "importance"]
     draws = explain.permutation_importance(model, X, y, draws=True)
     np.testing.assert_allclose(draws.mean()[one.index], one["importance"])

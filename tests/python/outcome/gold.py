@@ -20,7 +20,9 @@ def load(name: str) -> tuple[pd.DataFrame, np.ndarray]:
         with h5py.File(FOLDER / "deepsurv_train.h5") as file:
             group = file[name.split("_")[1]]
             x = pd.DataFrame(group["x"][:].astype(float))
-            return x.set_axis([f"x{j}" for j in x.columns], axis=1), survival_array(group["e"][:], group["t"][:].astype(float))
+            return x.set_axis([f"x{j}" for j in x.columns], axis=1), survival_array(
+                group["e"][:], group["t"][:].astype(float)
+            )
     path = FOLDER / f"{name}.csv"
     table = pd.read_csv(path if path.exists() else f"{path}.gz")
     return table.iloc[:, 2:], survival_array(table["event"] == 1, table["time"])

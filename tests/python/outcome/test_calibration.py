@@ -24,7 +24,9 @@ def test_brier_equals_scikit_learn():
     b = brier_score(y, p)
     assert float(b) == pytest.approx(brier_score_loss(y, p))
     assert b.interval[1] - b.value == pytest.approx(1.959964 * np.std((y - p) ** 2, ddof=1) / 20, rel=1e-6)
-    assert brier_score(y, np.full(400, y.mean())).scaled == pytest.approx(0, abs=1e-12) and brier_score(y, y).scaled == 1
+    assert (
+        brier_score(y, np.full(400, y.mean())).scaled == pytest.approx(0, abs=1e-12) and brier_score(y, y).scaled == 1
+    )
 
 
 def test_slope_and_intercept_equal_statsmodels():
@@ -33,8 +35,12 @@ def test_slope_and_intercept_equal_statsmodels():
     c = calibration(y, p)
     slope = sm.Logit(y, sm.add_constant(eta)).fit(disp=0, tol=1e-12)
     large = sm.GLM(y, np.ones(400), family=sm.families.Binomial(), offset=eta).fit(tol=1e-13)
-    assert c.slope == pytest.approx(slope.params[1], rel=1e-6) and c.slope_interval == pytest.approx(slope.conf_int()[1], rel=1e-6)
-    assert c.intercept == pytest.approx(large.params[0], rel=1e-6) and c.intercept_interval == pytest.approx(large.conf_int()[0], rel=1e-5)
+    assert c.slope == pytest.approx(slope.params[1], rel=1e-6) and c.slope_interval == pytest.approx(
+        slope.conf_int()[1], rel=1e-6
+    )
+    assert c.intercept == pytest.approx(large.params[0], rel=1e-6) and c.intercept_interval == pytest.approx(
+        large.conf_int()[0], rel=1e-5
+    )
 
 
 def test_curve_equals_scikit_learn():
@@ -58,6 +64,11 @@ def test_edges():
     assert np.isnan(c.slope) and c.intercept == 0
     with pytest.warns(UserWarning, match="exactly 0 or 1"):
         calibration(np.r_[y, 0, 1], [0.1, 0.6, 0.4, 0.8, 0, 1])
-    for bad_y, bad_p, message in [(y, [0.1, 0.2, 0.3, 1.2], "0 to 1"), ([1, 1, 1, 1], [0.1] * 4, "both"), (y, [0.1, 0.2, 0.3], "vector of 4"), (y, [np.nan] * 4, "NaN")]:
+    for bad_y, bad_p, message in [
+        (y, [0.1, 0.2, 0.3, 1.2], "0 to 1"),
+        ([1, 1, 1, 1], [0.1] * 4, "both"),
+        (y, [0.1, 0.2, 0.3], "vector of 4"),
+        (y, [np.nan] * 4, "NaN"),
+    ]:
         with pytest.raises(vs.InvalidArgument, match=message):
             calibration(bad_y, bad_p)

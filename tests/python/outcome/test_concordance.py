@@ -16,7 +16,7 @@ from vesalius.outcome import CoxPH, survival_array
 from vesalius.outcome.metrics import concordance_index
 
 sys.path.insert(0, str(Path(__file__).parent))
-from gold import GOLD, NAMES, load  # noqa: E402
+from gold import GOLD, NAMES, load
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if "harrell" in GOLD[n]])
@@ -58,12 +58,18 @@ def all_pairs(event, time, risk, weight):
 def test_equals_all_pairs(n, times, risks, weighted, seed):
     """Oracle: the definition over all pairs, with ties of every kind and weights."""
     rng = np.random.default_rng(seed)
-    event, time, risk = rng.random(n) < 0.6, rng.integers(0, times + 1, n).astype(float), rng.integers(0, risks + 1, n).astype(float)
+    event, time, risk = (
+        rng.random(n) < 0.6,
+        rng.integers(0, times + 1, n).astype(float),
+        rng.integers(0, risks + 1, n).astype(float),
+    )
     weight = rng.integers(1, 4, n).astype(float) if weighted else np.ones(n)
     event[0], time[0], time[1] = True, 0, 9
     counts, value, error = all_pairs(event, time, risk, weight)
     ours = concordance_index((event, time), risk, sample_weight=weight if weighted else None)
-    np.testing.assert_allclose([ours.concordant, ours.discordant, ours.tied_risk, ours.tied_time, ours.tied_both], counts, atol=1e-9)
+    np.testing.assert_allclose(
+        [ours.concordant, ours.discordant, ours.tied_risk, ours.tied_time, ours.tied_both], counts, atol=1e-9
+    )
     assert ours.value == pytest.approx(value) and ours.standard_error == pytest.approx(error, abs=1e-8)
 
 
@@ -73,7 +79,12 @@ def test_equals_peers():
     event, time, risk = rng.random(800) < 0.4, rng.integers(1, 300, 800).astype(float), rng.normal(size=800).round(1)
     ours = concordance_index((event, time), risk)
     value, concordant, discordant, tied_risk, _ = concordance_index_censored(event, time, risk)
-    assert (ours.value, ours.concordant, ours.discordant, ours.tied_risk) == (pytest.approx(value), concordant, discordant, tied_risk)
+    assert (ours.value, ours.concordant, ours.discordant, ours.tied_risk) == (
+        pytest.approx(value),
+        concordant,
+        discordant,
+        tied_risk,
+    )
     assert ours.value == pytest.approx(lifelines_concordance(time, -risk, event))
 
 

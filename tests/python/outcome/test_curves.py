@@ -16,7 +16,7 @@ import vesalius as vs
 from vesalius.outcome import KaplanMeier, log_rank, survival_array
 
 sys.path.insert(0, str(Path(__file__).parent))
-from gold import GOLD, NAMES, later, load, values  # noqa: E402
+from gold import GOLD, NAMES, later, load, values
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -52,8 +52,10 @@ def test_intervals_equal_peers():
     np.testing.assert_allclose(ours.table_.loc[known, ["lower", "upper"]], limits[known.to_numpy()], atol=1e-9)
     np.testing.assert_allclose(ours.median[1:], median_survival_times(peer.confidence_interval_).to_numpy()[0])
     table = peer.event_table.iloc[1:]
-    np.testing.assert_array_equal(ours.table_[["at_risk", "events", "censored"]], table[["at_risk", "observed", "censored"]])
-    time, survival, limits = kaplan_meier_estimator(y["event"], y["time"], conf_type="log-log")
+    np.testing.assert_array_equal(
+        ours.table_[["at_risk", "events", "censored"]], table[["at_risk", "observed", "censored"]]
+    )
+    *_, limits = kaplan_meier_estimator(y["event"], y["time"], conf_type="log-log")
     np.testing.assert_allclose(ours.table_["lower"][known], limits[0][known], atol=1e-6)
 
 
@@ -65,11 +67,22 @@ def test_log_limits_by_hand():
     log = KaplanMeier(interval="log").fit(y).at([1, 3, 3.5])
     plain = KaplanMeier(interval="plain", confidence=0.9).fit(y).at([3])
     for row, s, v in ((0, s1, v1), (1, s3, v3), (2, s3, v3)):
-        expected = [s, s * np.sqrt(v), s * np.exp(-1.959963985 * np.sqrt(v)), min(1, s * np.exp(1.959963985 * np.sqrt(v)))]
+        expected = [
+            s,
+            s * np.sqrt(v),
+            s * np.exp(-1.959963985 * np.sqrt(v)),
+            min(1, s * np.exp(1.959963985 * np.sqrt(v))),
+        ]
         np.testing.assert_allclose(log.iloc[row, :4], expected, rtol=1e-8)
-    np.testing.assert_allclose(plain.iloc[0, 2:4], [s3 - 1.644853627 * s3 * np.sqrt(v3), s3 + 1.644853627 * s3 * np.sqrt(v3)], rtol=1e-8)
+    np.testing.assert_allclose(
+        plain.iloc[0, 2:4], [s3 - 1.644853627 * s3 * np.sqrt(v3), s3 + 1.644853627 * s3 * np.sqrt(v3)], rtol=1e-8
+    )
     risk = KaplanMeier().fit(y).at_risk([0, 2, 2.5, 7])
-    assert risk["at_risk"].tolist() == [8, 7, 5, 0] and risk["events"].tolist() == [0, 2, 2, 5] and risk["censored"].tolist() == [0, 1, 1, 3]
+    assert (
+        risk["at_risk"].tolist() == [8, 7, 5, 0]
+        and risk["events"].tolist() == [0, 2, 2, 5]
+        and risk["censored"].tolist() == [0, 1, 1, 3]
+    )
 
 
 def test_median_on_a_flat_half():
@@ -96,7 +109,9 @@ def test_log_rank_of_three_groups_and_strata():
     group = pd.qcut(X["age"], 3, labels=["young", "middle", "old"]).astype(str)
     ours = log_rank(y, group)
     peer = multivariate_logrank_test(y["time"], group, y["event"])
-    assert ours.chi_squared == pytest.approx(peer.test_statistic, rel=1e-9) and ours.p == pytest.approx(peer.p_value, rel=1e-8)
+    assert ours.chi_squared == pytest.approx(peer.test_statistic, rel=1e-9) and ours.p == pytest.approx(
+        peer.p_value, rel=1e-8
+    )
     assert ours.degrees_of_freedom == 2 and ours.table["observed"].sum() == pytest.approx(ours.table["expected"].sum())
     assert ours.table.loc["old", "observed"] == y["event"][group == "old"].sum()
     treated, stratum = X["horTh_yes"], X["menostat_Post"]

@@ -89,7 +89,9 @@ def test_affine_invariance():
     X, y = example(100, 8, 4)
     moved = X * np.logspace(-5, 9, 8) + np.logspace(-5, 9, 8) * 3
     for model in (LogisticRegression(), LogisticRegression(penalty="elastic_net", alpha=0.02)):
-        np.testing.assert_allclose(clone(model).fit(moved, y).predict_proba(moved), clone(model).fit(X, y).predict_proba(X), atol=1e-9)
+        np.testing.assert_allclose(
+            clone(model).fit(moved, y).predict_proba(moved), clone(model).fit(X, y).predict_proba(X), atol=1e-9
+        )
 
 
 def test_cv_path_agrees_with_single_fits_and_leaks_nothing():
@@ -113,12 +115,23 @@ def test_cv_path_agrees_with_single_fits_and_leaks_nothing():
     assert stronger.alpha_ >= model.alpha_
 
 
-@pytest.mark.parametrize("model", [LogisticRegression(penalty="l2", alpha=0.01), LogisticRegression(penalty="elastic_net", alpha=0.01), LogisticRegressionCV(n_alphas=8, cv=2)])
+@pytest.mark.parametrize(
+    "model",
+    [
+        LogisticRegression(penalty="l2", alpha=0.01),
+        LogisticRegression(penalty="elastic_net", alpha=0.01),
+        LogisticRegressionCV(n_alphas=8, cv=2),
+    ],
+)
 @pytest.mark.filterwarnings("ignore")
 def test_scikit_learn_conventions(model):
     """Oracle: scikit-learn's own check_estimator."""
     # Repeated rows fall into other folds than one row with their weight: as with scikit-learn's LogisticRegressionCV.
-    known = {f"check_sample_weight_equivalence_on_{kind}_data": "folds differ" for kind in ("dense", "sparse")} if isinstance(model, LogisticRegressionCV) else {}
+    known = (
+        {f"check_sample_weight_equivalence_on_{kind}_data": "folds differ" for kind in ("dense", "sparse")}
+        if isinstance(model, LogisticRegressionCV)
+        else {}
+    )
     check_estimator(model, expected_failed_checks=known)
 
 
@@ -150,26 +163,48 @@ def test_string_classes_and_tensors():
     X, y = example()
     named = LogisticRegression().fit(torch.from_numpy(X), np.where(y == 1, "yes", "no"))
     assert set(named.predict(X)) == {"no", "yes"}
-    np.testing.assert_array_equal(named.predict(X) == "yes", LogisticRegression().fit(X, torch.from_numpy(y)).predict(X) == 1)
+    np.testing.assert_array_equal(
+        named.predict(X) == "yes", LogisticRegression().fit(X, torch.from_numpy(y)).predict(X) == 1
+    )
 
 
 def bad_inputs():
     X, y = example(50, 3)
     frame = pd.DataFrame(X, columns=["age", "volume", "entropy"])
-    yield "nan", frame.mask(frame.index.to_series().lt(2), axis=0), y, vs.InvalidArgument, "6 values that are NaN.*'age' \\(2\\)"
+    yield (
+        "nan",
+        frame.mask(frame.index.to_series().lt(2), axis=0),
+        y,
+        vs.InvalidArgument,
+        "6 values that are NaN.*'age' \\(2\\)",
+    )
     yield "inf", frame.replace(frame.iloc[3, 1], np.inf), y, vs.InvalidArgument, "infinity.*'volume' \\(1\\)"
     yield "strings", frame.assign(sex="male"), y, vs.TypeMismatch, "'sex' holds 'male'"
     yield "one class", frame, np.ones(50), vs.InvalidArgument, "one class"
     yield "three classes", frame, np.arange(50) % 3, vs.InvalidArgument, "Only binary"
     yield "length", frame, y[:-1], ValueError, "50.*49|one length"
     yield "constant", frame.assign(site=2.0), y, vs.InvalidArgument, '"site" is constant'
-    yield "collinear", frame.assign(twice=frame.age * 2 - frame.volume + 1), y, vs.InvalidArgument, '"twice" is collinear'
-    yield "n < p", pd.DataFrame(np.random.default_rng(0).normal(size=(50, 60))), y, vs.InvalidArgument, "60 columns and 50 subjects"
+    yield (
+        "collinear",
+        frame.assign(twice=frame.age * 2 - frame.volume + 1),
+        y,
+        vs.InvalidArgument,
+        '"twice" is collinear',
+    )
+    yield (
+        "n < p",
+        pd.DataFrame(np.random.default_rng(0).normal(size=(50, 60))),
+        y,
+        vs.InvalidArgument,
+        "60 columns and 50 subjects",
+    )
     yield "separated", frame.assign(marker=y + 0.1 * X[:, 0]), y, vs.ConvergenceError, "separate"
     yield "quasi-separated", frame.assign(marker=(y == 1) & (X[:, 0] > 0)), y, vs.ConvergenceError, "separate"
 
 
-@pytest.mark.parametrize("name, X, y, error, message", list(bad_inputs()), ids=lambda v: v if isinstance(v, str) and " " not in v else "")
+@pytest.mark.parametrize(
+    "name, X, y, error, message", list(bad_inputs()), ids=lambda v: v if isinstance(v, str) and " " not in v else ""
+)
 def test_bad_input_says_what_to_do(name, X, y, error, message):
     with pytest.raises(error, match=message):
         LogisticRegression().fit(X, y)
@@ -190,6 +225,11 @@ def test_penalised_fits_take_what_maximum_likelihood_cannot():
     X = np.column_stack([X, np.full(50, 3.0), X[:, 0], y])
     model = LogisticRegression(penalty="l2", alpha=0.1).fit(X, y)
     assert model.coef_[0, 3] == 0 and model.coef_[0, 4] == pytest.approx(model.coef_[0, 0], rel=1e-8)
-    for wrong in ({"penalty": "ridge"}, {"penalty": "l1", "alpha": -1}, {"penalty": "l1", "alpha": 0}, {"penalty": "elastic_net", "l1_ratio": 2}):
+    for wrong in (
+        {"penalty": "ridge"},
+        {"penalty": "l1", "alpha": -1},
+        {"penalty": "l1", "alpha": 0},
+        {"penalty": "elastic_net", "l1_ratio": 2},
+    ):
         with pytest.raises(vs.InvalidArgument):
             LogisticRegression(**wrong).fit(X, y)

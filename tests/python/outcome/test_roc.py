@@ -44,7 +44,9 @@ def test_interval():
     y = rng.integers(0, 2, 100)
     score = y + rng.normal(size=100)
     a = metrics.roc_auc(y.astype(bool), score)
-    assert a.interval == pytest.approx((a.value - 1.959964 * a.standard_error, a.value + 1.959964 * a.standard_error), abs=1e-6)
+    assert a.interval == pytest.approx(
+        (a.value - 1.959964 * a.standard_error, a.value + 1.959964 * a.standard_error), abs=1e-6
+    )
     assert float(a) == a.value and a.positives == y.sum() and a.negatives == 100 - y.sum()
     logit = metrics.roc_auc(y, score, logit=True)
     assert np.log(logit.interval[1] / (1 - logit.interval[1])) - np.log(a.value / (1 - a.value)) == pytest.approx(
@@ -65,7 +67,9 @@ def test_curve_equals_scikit_learn():
     np.testing.assert_allclose(ours.false_positive_rate, fpr)
     np.testing.assert_allclose(ours.true_positive_rate, tpr)
     np.testing.assert_allclose(ours.thresholds, thresholds)
-    assert np.trapezoid(ours.true_positive_rate, ours.false_positive_rate) == pytest.approx(float(metrics.roc_auc(y, score)))
+    assert np.trapezoid(ours.true_positive_rate, ours.false_positive_rate) == pytest.approx(
+        float(metrics.roc_auc(y, score))
+    )
 
 
 def test_bad_input():

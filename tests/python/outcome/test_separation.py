@@ -50,7 +50,9 @@ def test_cox(kind):
         n = int(rng.integers(8, 30))
         X = columns(rng, kind, n)
         time, event = np.ceil(10 * rng.exponential(np.exp(-X[:, 0]))), rng.random(n) < 0.3
-        pairs = np.array([X[i] - X[j] for i in np.flatnonzero(event) for j in np.flatnonzero(time >= time[i]) if i != j])
+        pairs = np.array(
+            [X[i] - X[j] for i in np.flatnonzero(event) for j in np.flatnonzero(time >= time[i]) if i != j]
+        )
         if not len(pairs) or np.linalg.matrix_rank(pairs) < X.shape[1]:
             continue
         try:

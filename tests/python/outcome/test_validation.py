@@ -75,7 +75,9 @@ def test_permutation_test_finds_signal_and_only_signal():
     assert strong.permuted_statistic == strong.auc_per_repeat[0]
     parallel = repeated_stratified_cv(model, X, y, repeats=2, permutations=39, seed=1, jobs=2)
     np.testing.assert_array_equal(parallel.null_auc, strong.null_auc)
-    nothing = repeated_stratified_cv(model, X, np.random.default_rng(3).permutation(y), repeats=2, permutations=39, seed=1)
+    nothing = repeated_stratified_cv(
+        model, X, np.random.default_rng(3).permutation(y), repeats=2, permutations=39, seed=1
+    )
     assert nothing.p_value > 0.1
 
 
@@ -100,7 +102,9 @@ def test_bootstrap_equals_scipy(method, peer):
     """Oracle: scipy.stats.bootstrap, within its Monte-Carlo error."""
     x = np.random.default_rng(0).exponential(size=60)
     ours = bootstrap_interval(np.mean, x, replicates=4000, method=method, seed=1)
-    theirs = stats.bootstrap((x,), np.mean, n_resamples=4000, method=peer, rng=np.random.default_rng(2)).confidence_interval
+    theirs = stats.bootstrap(
+        (x,), np.mean, n_resamples=4000, method=peer, rng=np.random.default_rng(2)
+    ).confidence_interval
     np.testing.assert_allclose(ours, theirs, atol=0.02)
     assert ours == bootstrap_interval(np.mean, x, replicates=4000, method=method, seed=1)
 
@@ -124,7 +128,13 @@ def test_redundancy_filter():
     X["a_cubed"], X["minus_b"], X["flat"], X["holes"] = X.a**3, -X.b + 1e-9 * X.c, 7.0, X.c.where(X.c > 0)
     X["a_and_noise"] = X.a + 0.3 * rng.normal(size=50)
     f = RedundancyFilter(0.9).fit(X)
-    assert f.reasons_ == {"a_cubed": "a", "minus_b": "b", "flat": "constant", "holes": "missing", **({"a_and_noise": "a"} if abs(stats.spearmanr(X.a, X.a_and_noise)[0]) > 0.9 else {})}
+    assert f.reasons_ == {
+        "a_cubed": "a",
+        "minus_b": "b",
+        "flat": "constant",
+        "holes": "missing",
+        **({"a_and_noise": "a"} if abs(stats.spearmanr(X.a, X.a_and_noise)[0]) > 0.9 else {}),
+    }
     assert list(f.set_output(transform="pandas").transform(X).columns) == list(f.get_feature_names_out())
     kept = X[f.get_feature_names_out()]
     rho = np.abs(stats.spearmanr(kept).statistic) - np.eye(kept.shape[1])
@@ -139,7 +149,9 @@ def test_redundancy_filter():
 def test_redundancy_filter_is_a_transformer():
     """Oracle: scikit-learn's check_estimator."""
     # That check puts a NaN into every column, and then there is nothing to keep.
-    check_estimator(RedundancyFilter(), expected_failed_checks={"check_estimators_pickle": "a column with NaN is dropped"})
+    check_estimator(
+        RedundancyFilter(), expected_failed_checks={"check_estimators_pickle": "a column with NaN is dropped"}
+    )
 
 
 def test_bad_input():
