@@ -49,16 +49,17 @@ format:  ## let ruff and clang-format rewrite the sources
 
 bench: build  ## tests/bench/*.py, one after the other
 	@.ci/setup test
-	@for file in tests/bench/bench_*.py; do echo "== $$file"; $(python) "$$file" || exit 1; done
+	@for file in tests/bench/*.py; do echo "== $$file"; $(python) "$$file" || exit 1; done
 
 asan:  ## C++ tests under AddressSanitizer and UBSan
 	@.ci/setup test
 	@PATH="$$PWD/.venv/bin:$$PATH" cmake --workflow --preset asan
 
-fuzz:  ## mutated files into the readers under AddressSanitizer and UBSan
+FUZZ_SECONDS ?= 300
+fuzz:  ## mutated files into the readers under AddressSanitizer and UBSan (FUZZ_SECONDS=300)
 	@.ci/setup test
 	@export PATH="$$PWD/.venv/bin:$$PATH"; cmake --preset asan && cmake --build build/asan --target fuzz_read && \
-	  ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0 build/asan/tests/cpp/fuzz_read tests/data/io
+	  ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0 build/asan/tests/cpp/fuzz_read $(FUZZ_SECONDS) 1 tests/data/io
 
 clean:  ## remove what was built
 	rm -rf build dist report .pytest_cache .mypy_cache .ruff_cache
