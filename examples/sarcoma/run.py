@@ -49,11 +49,13 @@ def segment(study: vs.Study) -> pd.DataFrame:
     for patient in tqdm(study.subjects, desc="2/5 segment", unit="patient"):
         image, contour = study.image(patient), study.mask(patient)
         for name, method in METHODS.items():
-            result = vs.segmentation.Model(method=method).predict(image, region=contour)
+            plan = vs.segmentation.Plan(method=method, keep="touching")
+            result = vs.segmentation.Model(plan).predict(image, region=contour)
             study.add_mask(patient, result, name=method, overwrite=True)
             measures = vs.segmentation.metrics.evaluate(result, contour, tolerance_mm=TOLERANCE_MM)[1]
-            volumes = {"volume (ml)": measures["volume_prediction_mm3"] / 1000, "contour (ml)": measures["volume_reference_mm3"] / 1000}
-            rows.append({"patient": patient, "method": name, **{k: measures[k] for k in ("dice", "surface_dice", "hausdorff95_mm")}, **volumes})
+            millilitres = image.geometry.voxel_volume / 1000
+            volumes = {"volume (ml)": measures["predicted_voxels"] * millilitres, "contour (ml)": measures["reference_voxels"] * millilitres}
+            rows.append({"patient": patient, "method": name, **{k: measures[k] for k in ("dice", "surface_dice", "hausdorff95")}, **volumes})
     return pd.DataFrame(rows)
 
 
@@ -118,13 +120,13 @@ def write_report(study: vs.Study, measures: pd.DataFrame, features: pd.DataFrame
         f"{middle}, the patient with the median Dice of the 41 % method ({by_patient[middle]:.2f}), through the largest area of the contour. "
         "Radiological view: the patient's right is on the left.",
     )
-    summary = measures.groupby("method")[["dice", "surface_dice", "hausdorff95_mm"]].agg(median_iqr).loc[list(METHODS)]
+    summary = measures.groupby("method")[["dice", "surface_dice", "hausdorff95"]].agg(median_iqr).loc[list(METHODS)]
     summary.columns = ["Dice", f"surface Dice at {TOLERANCE_MM:g} mm", "95th-percentile Hausdorff distance (mm)"]
     report.table(summary, caption="Median (interquartile range) over patients")
     groups = {name: measures[measures.method == name] for name in METHODS}
     report.row(
         ("dice", vs.plot.boxes({n: g.dice for n, g in groups.items()}, label="Dice"), "Dice of each patient."),
-        ("hausdorff", vs.plot.boxes({n: g.hausdorff95_mm for n, g in groups.items()}, label="95th-percentile Hausdorff distance (mm)"), "Distance of each patient; less is better."),
+        ("hausdorff", vs.plot.boxes({n: g.hausdorff95 for n, g in groups.items()}, label="95th-percentile Hausdorff distance (mm)"), "Distance of each patient; less is better."),
     )
     ratio = (measures["volume (ml)"] / measures["contour (ml)"]).groupby(measures.method).median()
     report.text(
@@ -138,7 +140,7 @@ def write_report(study: vs.Study, measures: pd.DataFrame, features: pd.DataFrame
     curves = {}
     for name, result in results.items():
         curve = vs.outcome.metrics.roc_curve(result.y, result.mean_prediction)
-        curves[name] = (curve.fpr, curve.tpr, f"{name}, AUC {result.auc.value:.2f} ({result.auc.interval[0]:.2f}–{result.auc.interval[1]:.2f})")
+        curves[name] = (curve.false_positive_rate, curve.true_positive_rate, f"{name}, AUC {result.auc.value:.2f} ({result.auc.interval[0]:.2f}–{result.auc.interval[1]:.2f})")
     report.row(
         ("roc", vs.plot.roc(curves), f"ROC curves of predictions for patients the model had not seen, averaged over {repeats} repeats."),
         ("calibration", vs.plot.calibration(shown.mean_prediction, shown.y), "Calibration of the radiomics model, out of fold. Ticks are patients."),
@@ -198,7 +200,7 @@ def main() -> None:
         features, results = predict(study, arguments.repeats, arguments.permutations)
         page = write_report(study, measures, features, results, arguments.report)
     for method, group in measures.groupby("method", sort=False):
-        print(f"{method}: Dice {median_iqr(group.dice)}, HD95 {median_iqr(group.hausdorff95_mm)} mm")
+        print(f"{method}: Dice {median_iqr(group.dice)}, HD95 {median_iqr(group.hausdorff95)} mm")
     print(verdict(results))
     print(f"5/5 report: {page.resolve()}   ({time.perf_counter() - start:.0f} s)")
 

@@ -117,7 +117,10 @@ def _segment(arguments: argparse.Namespace) -> dict[str, Any]:
 
     image = vs.read_image(arguments.image)
     region = vs.read_mask(arguments.region, like=image) if arguments.region else None
-    model = vs.segmentation.Model.load(arguments.model) if arguments.model else vs.segmentation.Model(method=arguments.method)
+    if arguments.model:
+        model = vs.segmentation.Model.load(arguments.model)
+    else:
+        model = vs.segmentation.Model(vs.segmentation.Plan(method=arguments.method, keep="touching" if region else "all"))
     mask = model.predict(image, region=region)
     vs.write_mask(mask, arguments.output)
     result: dict[str, Any] = {"written": arguments.output, "voxels": int((mask.tensor != 0).sum())}
