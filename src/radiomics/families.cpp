@@ -13,7 +13,12 @@
   X(morphology)                        \
   X(intensity_statistics)              \
   X(intensity_histogram)               \
-  X(glcm)
+  X(glcm)                              \
+  X(glrlm)                             \
+  X(glszm)                             \
+  X(gldzm)                             \
+  X(ngtdm)                             \
+  X(ngldm)
 
 namespace vesalius::radiomics {
 
@@ -48,21 +53,38 @@ std::vector<const Family*> chosen_families(const Settings& settings) {
   return chosen;
 }
 
-std::string suffix(const Variant& variant) {
+namespace {
+
+std::string suffix(Aggregation aggregation, int64_t distance) {
   std::string text;
-  if (variant.aggregation != Aggregation::merged_3d) text += "_" + to_string(variant.aggregation);
-  if (variant.distance != 1) text += "_d" + std::to_string(variant.distance);
+  if (aggregation != Aggregation::merged_3d) text += "_" + to_string(aggregation);
+  if (distance != 1) text += "_d" + std::to_string(distance);
   return text;
 }
 
-std::vector<Variant> texture_variants(const Settings& settings) {
+std::vector<Variant> variants_of(const Settings& settings, const std::vector<int64_t>& distances) {
   std::vector<Variant> variants;
-  for (const auto& word : settings.aggregation)
-    for (int64_t distance : settings.glcm_distances) {
-      Variant& variant = variants.emplace_back();
-      from_string(word, variant.aggregation);
-      variant.distance = distance;
-    }
+  for (const auto& word : settings.aggregation) {
+    Aggregation aggregation;
+    from_string(word, aggregation);
+    for (int64_t distance : distances) variants.push_back({aggregation, distance, suffix(aggregation, distance)});
+  }
+  return variants;
+}
+
+}  // namespace
+
+std::vector<Variant> texture_variants(const Settings& settings) { return variants_of(settings, settings.glcm_distances); }
+std::vector<Variant> run_variants(const Settings& settings) { return variants_of(settings, {1}); }
+
+std::vector<Variant> zone_variants(const Settings& settings) {
+  std::vector<Variant> variants;
+  for (const Variant& v : run_variants(settings)) {
+    Variant zone{Aggregation::merged_3d, 1, ""};
+    if (v.aggregation == Aggregation::averaged_2d || v.aggregation == Aggregation::slice_merged_2d) zone = {Aggregation::averaged_2d, 1, "_2D"};
+    if (v.aggregation == Aggregation::direction_merged || v.aggregation == Aggregation::merged_2_5d) zone = {Aggregation::merged_2_5d, 1, "_2_5D"};
+    if (std::ranges::find(variants, zone.suffix, &Variant::suffix) == variants.end()) variants.push_back(zone);
+  }
   return variants;
 }
 
@@ -93,7 +115,7 @@ std::vector<Column> columns(const Settings& settings) {
     for (const Variant& variant : family->variants(settings))
       for (const FeatureRow& row : family->rows) {
         const auto known = std::ranges::find(rows, row.name, &FeatureRow::name);
-        out.push_back({std::string(row.name) + suffix(variant), &*known});
+        out.push_back({std::string(row.name) + variant.suffix, &*known});
       }
   return out;
 }

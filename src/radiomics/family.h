@@ -35,9 +35,8 @@ struct Row {
 struct Variant {
   Aggregation aggregation = Aggregation::merged_3d;
   int64_t distance = 1;
+  std::string suffix;  ///< of the columns: "" for 3D merged at distance 1, else "_2D_avg_d2" and the like
 };
-/// "" for 3D merged at distance 1, else "_2D_avg_d2" and the like.
-std::string suffix(const Variant& variant);
 
 struct FamilyInfo {
   std::string_view name, title, code;
@@ -55,10 +54,16 @@ struct Family {
 
 /// For families that are computed once, whatever the aggregation.
 inline std::vector<Variant> one_variant(const Settings&) { return {Variant{}}; }
-/// For families with six aggregations and a distance.
+/// For families with six aggregations and distances.
 std::vector<Variant> texture_variants(const Settings& settings);
-/// The words of all six, for the catalogue.
+/// With six aggregations.
+std::vector<Variant> run_variants(const Settings& settings);
+/// Without directions to merge: each of 2D (8QNN; `averaged_2d`), 2.5D (62GR; `merged_2_5d`) and 3D (KOBO; `merged_3d`) once
+/// that the settings' aggregations belong to.
+std::vector<Variant> zone_variants(const Settings& settings);
+/// The words of each, for the catalogue.
 inline constexpr std::string_view kSixAggregations = "2D_avg 2D_comb 2_5D_avg 2_5D_comb 3D_avg 3D_comb";
+inline constexpr std::string_view kThreeAggregations = "2D 2_5D 3D";
 
 /// The mean over the matrices for which the feature is defined; `reason` is why there is no matrix.
 template <class Input>

@@ -51,7 +51,7 @@ class Reference:
 
     @property
     def column(self) -> str:
-        return self.tag + ("" if self.aggregation in ("", "3D_comb") else f"_{self.aggregation}")
+        return self.tag + ("" if self.aggregation in ("", "3D", "3D_comb") else f"_{self.aggregation}")
 
     @property
     def id(self) -> str:

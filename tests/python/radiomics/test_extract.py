@@ -233,6 +233,7 @@ def test_catalogue_is_complete():
     assert catalogue.index.is_unique and catalogue["code"].is_unique
     aliases = catalogue["pyradiomics"]
     assert aliases[aliases != ""].is_unique
+    assert set(catalogue["aggregation"].str.split().sum()) >= {"2D_avg", "2D_comb", "2_5D_avg", "2_5D_comb", "3D_avg", "3D_comb"}
     for column in ("code", "title", "family", "unit", "formula", "reference"):
         assert (catalogue[column] != "").all(), column
     assert list(dict.fromkeys(catalogue["family"])) == vs.radiomics.families()

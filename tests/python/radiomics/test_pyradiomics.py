@@ -50,6 +50,16 @@ def test_glcm(brain1, case, settings):
         assert ours[name] == pytest.approx(theirs[name], rel=1e-9), name
 
 
+@pytest.mark.parametrize(("theirs", "family"), [("glrlm", "glrlm"), ("glszm", "glszm"), ("ngtdm", "ngtdm"), ("gldm", "ngldm")])
+def test_other_textures(brain1, theirs, family):
+    ours = vs.radiomics.extract(*brain1, vs.radiomics.Settings(families=[family], aggregation="3D_avg", **SAME_BINS))
+    values = baseline(theirs, "brain1")
+    compared = [name for name in ALIASES if name in values]
+    assert len(compared) >= {"ngtdm": 5}.get(family, 13)
+    for name in compared:
+        assert ours[name] == pytest.approx(values[name], rel=1e-9), name
+
+
 def test_first_order(brain1):
     """Their energy and RMS add 2000 to each voxel in case brain1, their kurtosis is not in excess of 3."""
     ours = vs.radiomics.extract(*brain1, vs.radiomics.Settings(families=["intensity_statistics", "intensity_histogram"], **SAME_BINS))
