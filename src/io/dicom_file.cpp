@@ -138,6 +138,14 @@ class DicomParser {
   void element(DataSet& out, uint32_t tag, int64_t end, int depth) {
     auto [found, length] = header();
     const bool unknown = found.vr[0] == 'U' && found.vr[1] == 'N';
+    // Compressed pixels inside a sequence (an icon): fragments, not items.
+    if (length == kUndefined && found.vr[0] == 'O') {
+      for (uint32_t tag_at = read_tag(), size = read_u32(); tag_at != kSequenceEnd; tag_at = read_tag(), size = read_u32()) {
+        if (tag_at != kItem || (end >= 0 ? end : total_) - at_ < int64_t{size}) fail("damaged fragments of compressed data", at_);
+        at_ += size;
+      }
+      return;
+    }
     const bool sequence = (found.vr[0] == 'S' && found.vr[1] == 'Q') || length == kUndefined || ((!explicit_ || unknown) && known_sequence(tag));
     if (length != kUndefined && (end >= 0 ? end : total_) - at_ < int64_t{length})
       fail("element " + tag_name(tag) + " says it has " + std::to_string(length) + " bytes, " + std::to_string((end >= 0 ? end : total_) - at_) + " are left", at_);
@@ -243,6 +251,14 @@ std::optional<double> DataSet::number(uint32_t tag) const {
   return all.empty() ? std::nullopt : std::optional<double>(all[0]);
 }
 
+std::optional<double> DataSet::number_if_any(uint32_t tag) const {
+  try {
+    return number(tag);
+  } catch (const FormatError&) {
+    return std::nullopt;
+  }
+}
+
 std::optional<int64_t> DataSet::count(uint32_t tag) const {
   const auto value = number(tag);
   if (!value) return std::nullopt;
@@ -313,6 +329,7 @@ void DicomFile::parse(int64_t prefix) {
   pixel_tag_ = body.read_tag();
   const auto [element, length] = body.header();
   pixel_offset_ = element.offset;
+  word_pixels_ = element.vr[0] == 'O' && element.vr[1] == 'W';
   pixel_length_ = length == kUndefined ? int64_t{-1} : int64_t{length};
   if (length != kUndefined && compression_ != Compression::none) compression_ = Compression::none;  // said compressed, and isn't
   if (length == kUndefined && compression_ == Compression::none) throw FormatError(path_ + ": the pixel data have no length, which only compressed ones may");

@@ -35,6 +35,8 @@ class DataSet {
   /// @throws FormatError naming the tag where the text is no number.
   std::vector<double> numbers(uint32_t tag) const;
   std::optional<double> number(uint32_t tag) const;
+  /// The same, and nothing where the text is no number.
+  std::optional<double> number_if_any(uint32_t tag) const;
   /// A whole number in [0, limit], or nothing.
   std::optional<int64_t> count(uint32_t tag) const;
   const std::vector<DataSet>& items(uint32_t tag) const;
@@ -59,6 +61,7 @@ class DicomFile {
   const DataSet& data() const { return data_; }
   Compression compression() const { return compression_; }
   bool big_endian() const { return big_endian_; }
+  bool word_pixels() const { return word_pixels_; }         ///< OW: bytes come in words of the file's order
   bool has_pixels() const { return pixel_offset_ >= 0; }
   int64_t pixel_length() const { return pixel_length_; }   ///< of uncompressed pixels, as the header says
   uint32_t pixel_tag() const { return pixel_tag_; }
@@ -76,7 +79,7 @@ class DicomFile {
   int64_t size_ = 0;
   DataSet data_;
   Compression compression_ = Compression::none;
-  bool big_endian_ = false;
+  bool big_endian_ = false, word_pixels_ = false;
   std::shared_ptr<const std::vector<uint8_t>> inflated_;  ///< the deflated transfer syntax
   int64_t pixel_offset_ = -1, pixel_length_ = 0;
   uint32_t pixel_tag_ = 0;

@@ -138,6 +138,9 @@ PixelFormat pixel_format(const DicomFile& file) {
   f.photometric = d.text(0x00280004);
   if (f.rows < 1 || f.columns < 1) throw FormatError(path + ": Rows and Columns must be at least 1, found " + std::to_string(f.rows) + " and " + std::to_string(f.columns));
   if (f.samples != 1 && f.samples != 3) throw NotSupported(path + ": 1 or 3 samples a pixel are read, found " + std::to_string(f.samples));
+  static const char* kKnown[] = {"", "MONOCHROME1", "MONOCHROME2", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT", "YBR_PARTIAL_420", "PALETTE COLOR"};
+  if (std::find(std::begin(kKnown), std::end(kKnown), f.photometric) == std::end(kKnown))
+    throw NotSupported(path + ": unknown PhotometricInterpretation (0028,0004) \"" + printable(f.photometric) + "\"");
   if (f.photometric == "PALETTE COLOR") throw NotSupported(path + ": PALETTE COLOR pixels are not read; convert them to RGB first");
   const bool floats = file.pixel_tag() == 0x7fe00008, doubles = file.pixel_tag() == 0x7fe00009;
   if (floats || doubles) {
@@ -178,12 +181,16 @@ at::Tensor decode_frames(const DicomFile& file, const PixelFormat& f) {
     return shaped(out);
   }
   const int64_t size = f.allocated / 8;
+  // A byte more where they are odd: words of a big-endian file come in pairs.
   std::vector<uint8_t> raw(static_cast<size_t>(values * size));
   std::string photometric = f.photometric;
   bool planar = f.planar;
   if (file.compression() == Compression::none) {
+    const bool words = file.big_endian() && size == 1 && file.word_pixels() && file.pixel_length() > values;
+    if (words && values % 2) raw.resize(raw.size() + 1);
     file.read_pixels(0, raw.data(), static_cast<int64_t>(raw.size()));
-    if (file.big_endian()) swap_bytes(raw.data(), values, size);
+    if (file.big_endian() && size == 1 && file.word_pixels()) swap_bytes(raw.data(), static_cast<int64_t>(raw.size()) / 2, 2), raw.resize(static_cast<size_t>(values));
+    else if (file.big_endian()) swap_bytes(raw.data(), values, size);
   } else if (file.compression() == Compression::rle) {
     decode_rle(file, f, raw);
     planar = false;

@@ -221,7 +221,7 @@ std::vector<Plane> planes_of(const std::shared_ptr<const DicomFile>& file) {
   Plane base;
   base.file = file;
   base.format = pixel_format(*file);
-  base.instance = static_cast<int64_t>(d.number(0x00200013).value_or(0));
+  base.instance = static_cast<int64_t>(std::clamp(d.number_if_any(0x00200013).value_or(0), -1e15, 1e15));
   const auto& per_frame = d.items(0x52009230);
   if (base.format.frames > 65536) throw FormatError(file->path() + ": " + std::to_string(base.format.frames) + " frames");
   std::vector<Plane> out;
@@ -241,7 +241,8 @@ std::vector<Plane> planes_of(const std::shared_ptr<const DicomFile>& file) {
     p.intercept = rescale.number(0x00281052).value_or(0);
     if (p.slope == 0) throw FormatError(file->path() + ": RescaleSlope (0028,1053) is 0");
     const DataSet& content = group_of(d, frame, 0x00209111);
-    p.order = {content.has(0x00209128) ? content.number(0x00209128) : d.number(0x00200100), d.number(0x00200012), d.number(0x00180086), d.number(0x00189087), d.number(0x00181060), d.number(0x00080032)};
+    p.order = {content.has(0x00209128) ? content.number_if_any(0x00209128) : d.number_if_any(0x00200100), d.number_if_any(0x00200012), d.number_if_any(0x00180086), d.number_if_any(0x00189087),
+               d.number_if_any(0x00181060), d.number_if_any(0x00080032)};
     if (base.format.frames > 1) p.instance = i;
     out.push_back(std::move(p));
   }
@@ -284,7 +285,7 @@ Stack arrange(std::vector<Plane> planes, OnProblem on_problem, const std::string
   } else {
     const Plane& p = places.front().front().plane;
     const DataSet& measures = group_of(p.file->data(), p.file->data().item(0x52009230), 0x00289110);
-    step_mm = measures.number(0x00180050).value_or(0);
+    step_mm = measures.number_if_any(0x00180050).value_or(0);
     if (!(step_mm > 0)) step_mm = 1;
     stack.problems.push_back("one slice: its thickness, " + short_number(step_mm) + " mm, was taken as the spacing");
   }
