@@ -220,23 +220,27 @@ def test_writing_refuses_with_the_reason(tmp_path):
 FULL_DISK = """
 import resource, sys, torch, vesalius as vs
 resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
-try:
-    vs.write_image(vs.Image(torch.rand(20, 40, 40)), sys.argv[1])
-except vs.IoError as error:
-    print(error)
+for path in sys.argv[1:]:
+    try:
+        vs.write_image(vs.Image(torch.rand(20, 40, 40)), path)
+    except vs.IoError as error:
+        print(error)
 """
 
 
-@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".mha"])
-def test_a_full_disk_is_an_error_and_the_old_file_stays(tmp_path, suffix):
+def test_a_full_disk_is_an_error_and_the_old_file_stays(tmp_path):
     """A limit on the file's size stands for the disk's: the same write() fails."""
-    path = tmp_path / f"a{suffix}"
+    paths = [str(tmp_path / f"a{suffix}") for suffix in (".nii", ".nii.gz", ".nrrd", ".mha")]
     old = vs.Image(torch.ones(2, 3, 4))
-    vs.write_image(old, path)
-    done = subprocess.run([sys.executable, "-c", FULL_DISK, str(path)], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
-    assert str(path) in done.stdout and "too large" in done.stdout.lower(), done
-    assert torch.equal(vs.read_image(path).tensor, old.tensor)
-    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+    for path in paths:
+        vs.write_image(old, path)
+    done = subprocess.run([sys.executable, "-c", FULL_DISK, *paths], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    lines = done.stdout.splitlines()
+    assert len(lines) == 4, done
+    for path, line in zip(paths, lines, strict=True):
+        assert line.startswith(path) and "too large" in line.lower()
+        assert torch.equal(vs.read_image(path).tensor, old.tensor)
+    assert sorted(str(p) for p in tmp_path.iterdir()) == sorted(paths)
 
 
 def test_missing_forbidden_and_strange_paths(tmp_path):
@@ -285,9 +289,6 @@ def test_isolated_reading(tmp_path):
     vs.write_image(image, path)
     there = vs.read_image(path, isolate=True)
     assert torch.equal(there.tensor, image.tensor) and there.geometry.same_as(image.geometry, tolerance=1e-6)
-    with pytest.raises(vs.FormatError, match="0 bytes"):
-        (tmp_path / "empty.nii").touch()
-        vs.read_image(tmp_path / "empty.nii", isolate=True)
     with pytest.raises(vs.FormatError, match="stopped"):
         vs.read_image(path, isolate=True, timeout=0.05)
     # 250 MB of zeros that compress to 1 MB: honest, and more than it may take.
