@@ -121,6 +121,7 @@ def write_report(study: vs.Study, measures: pd.DataFrame, features: pd.DataFrame
         "Radiological view: the patient's right is on the left.",
     )
     summary = measures.groupby("method")[["dice", "surface_dice", "hausdorff95"]].agg(median_iqr).loc[list(METHODS)]
+    summary.index.name = None
     summary.columns = ["Dice", f"surface Dice at {TOLERANCE_MM:g} mm", "95th-percentile Hausdorff distance (mm)"]
     report.table(summary, caption="Median (interquartile range) over patients")
     groups = {name: measures[measures.method == name] for name in METHODS}

@@ -77,6 +77,7 @@ def draw_slice(
     window: tuple[float, float] | None = None,
     cmap: str | None = None,
     scale_bar: bool = True,
+    legend: bool = True,
 ) -> Any:
     """Draws one slice with the masks' outlines into `axes`; returns matplotlib's image (for a colour bar).
 
@@ -121,7 +122,7 @@ def draw_slice(
         if inside.any() and min(inside.shape) > 1:
             axes.contour(x, y, inside.astype(float), levels=[0.5], colors=[colour], linewidths=1.4)
         handles.append(axes.plot([], [], color=colour, linewidth=1.4, label=name)[0])
-    if len(handles) > 1 or (handles and "mask" not in named):
+    if legend and (len(handles) > 1 or (handles and "mask" not in named)):
         axes.legend(handles=handles, loc="upper right", fontsize=6, framealpha=0.85)
     # Letters and bar stand out against both dark and light images, and from the outlines.
     ink = "#0072B2" if (cmap or automatic).endswith("_r") else "#F0E442"
@@ -172,7 +173,7 @@ def slices(
     drawn = None
     panels = figure.subplots(1, len(planes), squeeze=False)[0]
     for axes, plane in zip(panels, planes, strict=True):
-        drawn = draw_slice(axes, image, masks, plane=plane, index=index, window=window, cmap=cmap)
+        drawn = draw_slice(axes, image, masks, plane=plane, index=index, window=window, cmap=cmap, legend=axes is panels[0])
     if drawn is not None:
         figure.colorbar(drawn, ax=list(panels), shrink=0.8, label=image.metadata.get("units", ""))
     return figure
