@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from . import __version__
-from .errors import Cancelled, Error, InvalidArgument, IoError
+from .errors import Cancelled, Error, FormatError, InvalidArgument, IoError
 
 Command = Callable[[argparse.Namespace], dict[str, Any]]
 
@@ -48,7 +48,7 @@ def _info(arguments: argparse.Namespace) -> dict[str, Any]:
                 "study": arguments.path,
                 "subjects": len(study.subjects),
                 "outcomes": list(study.outcomes.columns),
-                "features": study.features().shape[1],
+                "features": sum(facts["features"] for facts in study.provenance["features"].values()),
             }
     return dict(io.info(arguments.path))
 
@@ -145,6 +145,29 @@ def _report(arguments: argparse.Namespace) -> dict[str, Any]:
         return {"report": str(report.write_study(study, arguments.output))}
 
 
+def _repair(arguments: argparse.Namespace) -> dict[str, Any]:
+    from . import store
+
+    problems = store.repair(arguments.study)
+    with _open_study(arguments.study, "r") as study:
+        return {"study": arguments.study, "cases": len(study), "problems": problems}
+
+
+def _verify(arguments: argparse.Namespace) -> dict[str, Any]:
+    from . import store
+
+    report = store.verify(arguments.study, megabytes=arguments.megabytes, seconds=arguments.seconds)
+    if not report.ok:
+        raise FormatError(str(report))
+    return {"study": arguments.study, "problems": "none"}
+
+
+def _pack(arguments: argparse.Namespace) -> dict[str, Any]:
+    from . import store
+
+    return {"written": str((store.unpack if arguments.unpack else store.pack)(arguments.study, arguments.output))}
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="vesalius",
@@ -223,6 +246,19 @@ def _parser() -> argparse.ArgumentParser:
     command = add("report", _report, "Writes the HTML report of a study.", "  vesalius report study.h5 -o report")
     command.add_argument("study")
     command.add_argument("-o", "--output", default="report", metavar="FOLDER")
+
+    command = add("repair", _repair, "Makes a study's index anew from its cases.", "  vesalius repair study.h5")
+    command.add_argument("study")
+
+    command = add("verify", _verify, "Checks a study, in a process of its own: checksums, links, version.", "  vesalius verify study.h5 --seconds 60")
+    command.add_argument("study")
+    command.add_argument("--megabytes", type=int, default=4096, help="memory the check may use (default 4096)")
+    command.add_argument("--seconds", type=int, default=600, help="time the check may use (default 600)")
+
+    command = add("pack", _pack, "Makes one self-contained file of a study.", "  vesalius pack study.h5 one.h5\n  vesalius pack --unpack one.h5 study.h5")
+    command.add_argument("study")
+    command.add_argument("output")
+    command.add_argument("--unpack", action="store_true", help="the reverse")
     return parser
 
 

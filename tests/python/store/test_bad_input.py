@@ -13,6 +13,7 @@ from study_cases import FakeFeatures, child, fill, make_image, make_mask
 
 import vesalius as vs
 from vesalius._vesalius.store import verify_in_process
+from vesalius.cli import main
 
 
 def snapshot(path):
@@ -381,3 +382,19 @@ def test_verify_survives_a_crash(filled, monkeypatch):
     (filled.parent / "crashes").write_text("#!/bin/sh\nkill -SEGV $$\n")
     (filled.parent / "crashes").chmod(0o755)
     assert "SIGSEGV" in str(vs.store.verify(filled))
+
+
+def test_command_line(filled, capsys):
+    """`vesalius repair`, `verify`, `pack`: what messages tell people to type."""
+    before = snapshot(filled)
+    whole = filled.read_bytes()
+    filled.write_bytes(whole[:100])
+    assert main(["info", str(filled)]) == 1 and "`vesalius repair`" in capsys.readouterr().err
+    assert main(["repair", str(filled)]) == 0 and snapshot(filled) == before
+    assert main(["pack", str(filled), str(filled.with_name("one.h5"))]) == 0
+    assert main(["pack", "--unpack", str(filled.with_name("one.h5")), str(filled.with_name("back.h5"))]) == 0
+    assert snapshot(filled.with_name("back.h5")) == before
+    capsys.readouterr()
+    assert main(["info", "--json", str(filled)]) == 0 and '"subjects": 3' in capsys.readouterr().out
+    (filled.parent / "study.cases" / "p001.h5").write_bytes(b"")
+    assert main(["verify", str(filled)]) == 1 and "p001.h5" in capsys.readouterr().err

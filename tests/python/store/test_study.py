@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from study_cases import FakeFeatures, FakeSettings, fill, make_image, make_mask
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sksurv.util import Surv
+from study_cases import FakeFeatures, FakeSettings, fill, make_image, make_mask
 
 import vesalius as vs
 
@@ -122,13 +122,15 @@ def test_changes_of_a_case(path):
         assert study.outcomes.loc["a"].tolist() == [1.0, False]
 
 
+@pytest.mark.filterwarnings("ignore:1 of 4 cases")
 def test_features_and_table(path):
     """Oracle: scikit-survival's own structured array of the same columns."""
     with vs.Study(path) as study:
         fill(study, 4)
         for i in (2, 0, 1):
             study.add_features(f"p{i:03}", FakeFeatures(values=np.array([i, np.pi * i])))
-        X, y = study.table(clinical=["age"])
+        with pytest.warns(UserWarning, match="1 of 4 cases.*p003"):
+            X, y = study.table(clinical=["age"])
         assert X.index.tolist() == ["p000", "p001", "p002"] and X.columns.tolist() == ["stat_mean", "morph_volume", "age"]
         assert X.attrs["left_out"] == ["p003"] and X.attrs["codes"]["morph_volume"] == "RNU0" and "bin_width" in X.attrs["settings"]
         np.testing.assert_array_equal(X["morph_volume"], np.pi * np.arange(3))
@@ -137,7 +139,7 @@ def test_features_and_table(path):
         assert study.has_features("p001", FakeSettings()) and not study.has_features("p003", FakeSettings())
         assert not study.has_features("p001", FakeSettings(10))
     with vs.Study(path) as study:
-        pd.testing.assert_frame_equal(study.table(clinical=["age"])[0], X)
+        pd.testing.assert_frame_equal(study.table(features=FakeSettings(), clinical=["age"])[0], X)
         assert study.provenance["features"][FakeSettings().hash()]["cases"] == 3
 
 
@@ -303,12 +305,11 @@ def test_mode_w_starts_anew(path):
 
 
 def test_batch_is_safe_and_seen(path):
-    with vs.Study(path) as study:
-        with study.batch():
-            fill(study, 3)
-            with vs.Study(path, mode="r") as reader:  # the index is behind, the cases are not
-                assert reader.subjects == ["p000", "p001", "p002"]
-                assert torch.equal(reader.image("p001").tensor, make_image(1).tensor)
+    with vs.Study(path) as study, study.batch():
+        fill(study, 3)
+        with vs.Study(path, mode="r") as reader:  # the index is behind, the cases are not
+            assert reader.subjects == ["p000", "p001", "p002"]
+            assert torch.equal(reader.image("p001").tensor, make_image(1).tensor)
     with vs.Study(path, mode="r") as reader:
         assert len(reader) == 3 and reader.problems == []
 
