@@ -12,6 +12,7 @@
 #include <vesalius/radiomics/detail/glcm_kernel.h>
 #include <vesalius/radiomics/detail/marching_cubes_kernel.h>
 #include <vesalius/radiomics/detail/statistics_kernel.h>
+#include <vesalius/radiomics/detail/texture_kernel.h>
 
 using namespace vesalius::radiomics::detail;
 
@@ -117,4 +118,62 @@ TEST_CASE("IBSI's example matrix", "[oracle: IBSI 1, figures 3.1 to 3.3]") {
   CHECK(total(g->p_row) == Approx(1));
   CHECK(total(g->p_minus) == Approx(1));
   CHECK(total(g->p_plus) == Approx(1));
+}
+
+TEST_CASE("runs, zones and neighbourhoods cover the region", "[invariant]") {
+  std::mt19937 random(3);
+  for (const std::array<int64_t, 3> size : {std::array<int64_t, 3>{1, 1, 1}, {1, 5, 4}, {4, 1, 1}, {3, 5, 6}})
+    for (int levels : {1, 3}) {
+      std::vector<int32_t> voxels(size[0] * size[1] * size[2]);
+      for (auto& v : voxels) v = 1 + static_cast<int32_t>(random() % levels);
+      const PaddedLevels p(voxels.data(), size);
+      const auto n = static_cast<int64_t>(voxels.size());
+      REQUIRE(static_cast<int64_t>(p.inside.size()) == n);
+      for (const int64_t step : p.neighbours(false)) {
+        int64_t covered = 0;
+        for_each_run(p, step, [&](int64_t, int64_t length) { covered += length; });
+        CHECK(covered == n);
+      }
+      const auto distance = border_distance(p, false);
+      int64_t covered = 0, zones = 0;
+      for_each_zone(p, false, distance, [&](int64_t, int64_t count, int32_t nearest) {
+        covered += count, ++zones;
+        CHECK(nearest >= 1);
+      });
+      CHECK(covered == n);
+      if (levels == 1) CHECK(zones == 1);
+      int64_t neighbours = 0;
+      for_each_neighbourhood(p, false, [&](int64_t, int64_t count, int64_t sum, int64_t same) {
+        neighbours += count;
+        CHECK(sum >= count);
+        CHECK(same <= count);
+        if (levels == 1) CHECK(same == count);
+      });
+      // Each axis of length s has 3 s - 2 ordered pairs (self and next): their product less the voxels themselves.
+      CHECK(neighbours == (3 * size[0] - 2) * (3 * size[1] - 2) * (3 * size[2] - 2) - n);
+    }
+}
+
+TEST_CASE("city-block distance to the border", "[oracle: every outside voxel tried]") {
+  const std::array<int64_t, 3> size{5, 6, 7};
+  std::mt19937 random(4);
+  bool mask[5 * 6 * 7];
+  for (bool& m : mask) m = random() % 8 != 0;
+  const PaddedLevels p(mask, size);
+  const auto distance = border_distance(p, false);
+  bool equal = true;
+  for (int64_t z = 0; z < 5; ++z)
+    for (int64_t y = 0; y < 6; ++y)
+      for (int64_t x = 0; x < 7; ++x) {
+        if (!mask[(z * 6 + y) * 7 + x]) continue;
+        int64_t nearest = 100;
+        for (int64_t c = -1; c <= 5; ++c)
+          for (int64_t b = -1; b <= 6; ++b)
+            for (int64_t a = -1; a <= 7; ++a) {
+              const bool in = c >= 0 && c < 5 && b >= 0 && b < 6 && a >= 0 && a < 7 && mask[(c * 6 + b) * 7 + a];
+              if (!in) nearest = std::min(nearest, std::abs(c - z) + std::abs(b - y) + std::abs(a - x));
+            }
+        equal = equal && distance[p.box.position(z, y, x)] == nearest;
+      }
+  CHECK(equal);
 }
