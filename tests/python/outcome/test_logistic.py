@@ -233,3 +233,17 @@ def test_penalised_fits_take_what_maximum_likelihood_cannot():
     ):
         with pytest.raises(vs.InvalidArgument):
             LogisticRegression(**wrong).fit(X, y)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_nearly_collinear_columns_converge(seed):
+    """Invariant: columns that are combinations of few but for 1e-7 converge along the whole path, where plain coordinate descent crawls."""
+    rng = np.random.default_rng(seed)
+    n, p = int(rng.integers(25, 70)), int(rng.integers(7, 60))
+    X = rng.normal(size=(n, 3)) @ rng.normal(size=(3, p)) + 1e-7 * rng.normal(size=(n, p))
+    y = (rng.random(n) < 0.4).astype(int)
+    y[:5], y[5:10] = 0, 1
+    model = LogisticRegressionCV(penalty="l1", random_state=seed).fit(X, y)
+    assert np.isfinite(model.coef_path_).all()
+    time, event = rng.integers(1, 30, n).astype(float), y.astype(bool)
+    assert np.isfinite(vs.outcome.CoxPH(penalty="l1", alpha=3e-4).fit(X, (event, time)).coef_).all()

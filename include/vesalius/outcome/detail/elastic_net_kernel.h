@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include <vesalius/outcome/detail/cholesky.h>
@@ -59,20 +60,25 @@ class QuadraticStep {
       : h_(h), slope_(std::move(slope)), b_(std::move(b)), l1_(std::move(l1)), l2_(std::move(l2)), n_(static_cast<int64_t>(b_.size())) {}
 
   const std::vector<double>& solve(double tolerance) {
+    const bool smooth = std::all_of(l1_.begin(), l1_.end(), [](double v) { return v == 0; });
+    if (smooth && exact(pattern())) return b_;
     std::vector<int8_t> signs = pattern();
-    bool smooth = std::all_of(l1_.begin(), l1_.end(), [](double v) { return v == 0; });
-    if (smooth && exact(signs)) return b_;
     for (int64_t sweep = 0; sweep < kMaxSweeps; ++sweep) {
       if (coordinate_sweep() <= tolerance) break;
-      const auto now = pattern();
-      if (now == signs && exact(now)) signs = pattern();
-      else signs = now;
+      auto now = pattern();
+      const auto in = std::count_if(now.begin(), now.end(), [](int8_t s) { return s != 0; });
+      // a solve lowers the model whatever the signs; where it is dear it waits until they have settled
+      if (in <= kCheapSolve || now == signs) {
+        blocked_ = true;  // each block takes a coordinate out: on to the solution of what is left, or the next sweep undoes it
+        for (int64_t k = 0; k <= in && blocked_ && exact(now); ++k) now = pattern();
+      }
+      signs = std::move(now);
     }
     return b_;
   }
 
  private:
-  static constexpr int64_t kMaxSweeps = 5000;
+  static constexpr int64_t kMaxSweeps = 5000, kCheapSolve = 64;
 
   std::vector<int8_t> pattern() const {
     std::vector<int8_t> out(b_.size());
@@ -102,38 +108,76 @@ class QuadraticStep {
     return largest;
   }
 
-  /// With the signs fixed the model is smooth: one linear system over the coordinates that are in. Stops where
-  /// the first of them would change its sign. False where the system is singular (coordinate descent goes on).
+  /// With the signs fixed the model is smooth: one linear system over the coordinates that are in. Goes to its solution
+  /// or, if a coordinate would change its sign on the way, to where the first does. False where nothing moved.
   bool exact(const std::vector<int8_t>& signs) {
     std::vector<int64_t> in;
     for (int64_t j = 0; j < n_; ++j)
       if (signs[j] != 0 && h_[j * n_ + j] + l2_[j] > 0) in.push_back(j);
     const int64_t m = static_cast<int64_t>(in.size());
     if (m == 0) return false;
-    std::vector<double> a(static_cast<size_t>(m * m)), delta(static_cast<size_t>(m));
+    std::vector<double> a(static_cast<size_t>(m * m)), slope(static_cast<size_t>(m));
     for (int64_t r = 0; r < m; ++r) {
       const int64_t j = in[r];
       for (int64_t c = 0; c <= r; ++c) a[r * m + c] = h_[j * n_ + in[c]];
       a[r * m + r] += l2_[j];
-      delta[r] = -(slope_[j] + l2_[j] * b_[j] + (signs[j] == 2 ? 0.0 : l1_[j] * signs[j]));
+      slope[r] = slope_[j] + l2_[j] * b_[j] + (signs[j] == 2 ? 0.0 : l1_[j] * signs[j]);
     }
-    if (cholesky(a, m, 1e-13) >= 0) return false;
-    cholesky_solve(a, m, delta.data());
-    double fraction = 1;
+    const int64_t dependent = cholesky(a, m, 1e-12);
+    std::vector<double> delta(slope);
+    double limit = 1;
+    if (dependent < 0) {
+      cholesky_solve(a, m, delta.data());
+      for (double& d : delta) d = -d;
+    } else {
+      delta = flat_direction(a, in, dependent);
+      double down = 0, curvature = 0;
+      for (int64_t r = 0; r <= dependent; ++r) {
+        down += delta[r] * slope[r];
+        for (int64_t c = 0; c <= dependent; ++c) curvature += delta[r] * delta[c] * h_[in[r] * n_ + in[c]];
+        curvature += delta[r] * delta[r] * l2_[in[r]];
+      }
+      if (down > 0)
+        for (double& d : delta) d = -d;
+      limit = curvature > 0 ? std::abs(down) / curvature : std::numeric_limits<double>::infinity();
+    }
+    return move_along(in, signs, delta, limit);
+  }
+
+  /// Where column r depends on those before it: one of it less its combination of them, along which the quadratic is
+  /// flat and only the penalty speaks. `a` holds the factor of the columns before.
+  std::vector<double> flat_direction(const std::vector<double>& a, const std::vector<int64_t>& in, int64_t r) const {
+    const int64_t m = static_cast<int64_t>(in.size());
+    std::vector<double> factor(static_cast<size_t>(r * r)), delta(static_cast<size_t>(r));
+    for (int64_t i = 0; i < r; ++i) {
+      for (int64_t k = 0; k <= i; ++k) factor[i * r + k] = a[i * m + k];
+      delta[i] = -h_[in[r] * n_ + in[i]];
+    }
+    cholesky_solve(factor, r, delta.data());
+    delta.resize(static_cast<size_t>(m), 0.0);
+    delta[r] = 1;
+    return delta;
+  }
+
+  bool move_along(const std::vector<int64_t>& in, const std::vector<int8_t>& signs, const std::vector<double>& delta, double limit) {
     int64_t blocked = -1;
-    for (int64_t r = 0; r < m; ++r) {
+    for (size_t r = 0; r < in.size(); ++r) {
       const double b = b_[in[r]];
-      if (signs[in[r]] == 2 || (b + delta[r]) * b > 0) continue;
-      if (-b / delta[r] < fraction) fraction = -b / delta[r], blocked = r;
+      if (signs[in[r]] == 2 || delta[r] == 0 || (b > 0) == (delta[r] > 0)) continue;
+      if (-b / delta[r] < limit) limit = -b / delta[r], blocked = static_cast<int64_t>(r);
     }
-    for (int64_t r = 0; r < m; ++r) move(in[r], fraction * delta[r]);
-    if (blocked >= 0) b_[in[blocked]] = 0;
+    if (!std::isfinite(limit)) return false;
+    for (size_t r = 0; r < in.size(); ++r)
+      if (delta[r] != 0) move(in[r], limit * delta[r]);
+    blocked_ = blocked >= 0;
+    if (blocked_) b_[in[blocked]] = 0;
     return true;
   }
 
   const std::vector<double>& h_;
   std::vector<double> slope_, b_, l1_, l2_;
   int64_t n_;
+  bool blocked_ = false;
 };
 
 /// Runs from `b` and leaves the minimum there.
