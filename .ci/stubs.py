@@ -21,6 +21,9 @@ def tidy(text: str) -> str:
     text = text.replace("__hash__: typing.ClassVar[None] = None", "__hash__: typing.ClassVar[None]  # type: ignore[assignment]")
     # Two operators that take any object in Python and one type in C++.
     text = re.sub(r"(def __(?:eq|ne)__\(self, \w+): \w+\) -> bool:", r"\1: object) -> bool:", text)
+    # Pointer parameters take None, and pybind11 doesn't say so.
+    text = re.sub(r"(\bregion: [\w.]+\.Mask)\b(?! \|)", r"\1 | None", text)
+    text = re.sub(r"(: [\w.]+) = None", lambda m: m[0] if m[1].endswith(("Any", "None", "object")) else f"{m[1]} | None = None", text)
     text = re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)
     return "# SPDX-License-Identifier: Apache-2.0\n# Made by `make stubs`; not to be edited.\n" + text.rstrip() + "\n"
 
@@ -47,8 +50,11 @@ def main(folder: Path) -> None:
         out = folder / "_vesalius"
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True)
-        for file in sorted((Path(temporary) / "vesalius" / "_vesalius").glob("*.pyi")):
-            (out / file.name).write_text(tidy(file.read_text()))
+        source = Path(temporary) / "vesalius" / "_vesalius"
+        for file in sorted(source.rglob("*.pyi")):
+            target = out / file.relative_to(source)
+            target.parent.mkdir(exist_ok=True)
+            target.write_text(tidy(file.read_text()))
 
 
 if __name__ == "__main__":

@@ -176,17 +176,17 @@ def zscore(image: Image, *, region: Mask | None = None) -> Image:
     GeometryError, InvalidArgument
         for a region on another grid, an empty one, or NaN or infinite voxels in it.
     """
-    return _c.zscore(image, region)  # type: ignore[arg-type]
+    return _c.zscore(image, region)
 
 
 def minmax(image: Image, *, region: Mask | None = None, lower: float = 0.0, upper: float = 1.0) -> Image:
     """The region's minimum and maximum mapped to `lower` and `upper`; a constant region maps to `lower`."""
-    return _c.minmax(image, region, lower, upper)  # type: ignore[arg-type]
+    return _c.minmax(image, region, lower, upper)
 
 
 def percentile(image: Image, low: float = 0.5, high: float = 99.5, *, region: Mask | None = None) -> Image:
     """Clipped to two percentiles of the region (numpy's default definition), which are then mapped to 0 and 1."""
-    return _c.percentile(image, low, high, region)  # type: ignore[arg-type]
+    return _c.percentile(image, low, high, region)
 
 
 def rescale(image: Image, slope: float, intercept: float = 0.0) -> Image:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import collections.abc
 import typing
 import vesalius._vesalius.core
-__all__: list[str] = ['FileInfo', 'info', 'read_image', 'read_mask', 'write_image', 'write_mask']
+__all__: list[str] = ['FileInfo', 'SeriesInfo', 'info', 'list_dicom_series', 'read_image', 'read_mask', 'write_image', 'write_mask']
 class FileInfo:
     @property
     def dtype(self) -> str:
@@ -30,7 +30,34 @@ class FileInfo:
     @property
     def shape(self) -> list[int]:
         ...
+class SeriesInfo:
+    @property
+    def description(self) -> str:
+        ...
+    @property
+    def files(self) -> list[str]:
+        ...
+    @property
+    def modality(self) -> str:
+        ...
+    @property
+    def problems(self) -> list[str]:
+        ...
+    @property
+    def size(self) -> typing.Annotated[list[int], "FixedSize(3)"]:
+        ...
+    @property
+    def spacing(self) -> typing.Annotated[list[float], "FixedSize(3)"]:
+        ...
+    @property
+    def time_points(self) -> int:
+        ...
+    @property
+    def uid(self) -> str:
+        ...
 def info(path: str, *, progress: typing.Any = None) -> FileInfo:
+    ...
+def list_dicom_series(folder: str, *, progress: typing.Any = None) -> list[SeriesInfo]:
     ...
 def read_image(path: str, *, series: str = '', on_problem: str = 'error', suv: bool = False, progress: typing.Any = None) -> vesalius._vesalius.core.Image:
     ...

@@ -11,8 +11,10 @@ ROOT = Path(__file__).resolve().parents[3]
 def test_stubs_are_current(tmp_path):
     """Regression: made again from the installed extension, they are what is committed. If not: `make stubs`."""
     subprocess.run([sys.executable, ROOT / ".ci/stubs.py", tmp_path], check=True, timeout=300)
-    made = {file.name: file.read_text() for file in (tmp_path / "_vesalius").glob("*.pyi")}
-    committed = {file.name: file.read_text() for file in (ROOT / "python/vesalius/_vesalius").glob("*.pyi")}
+    made, committed = (
+        {str(file.relative_to(folder)): file.read_text() for file in folder.rglob("*.pyi")}
+        for folder in (tmp_path / "_vesalius", ROOT / "python/vesalius/_vesalius")
+    )
     assert made.keys() == committed.keys()
     stale = [name for name in made if made[name] != committed[name]]
     assert not stale, f"{stale} differ from the extension: run `make stubs`"
