@@ -299,7 +299,7 @@ void DicomFile::parse(int64_t prefix) {
   meta.seek(preamble ? 132 : 0);
   meta.elements(head, -1, 0, [](uint32_t tag, int64_t) { return tag >> 16 != 0x0002; });
 
-  std::string syntax = head.text(tag_of(0x0002, 0x0010));
+  const std::string syntax = syntax_ = head.text(tag_of(0x0002, 0x0010));
   int64_t at = meta.at();
   bool is_explicit = true;
   if (syntax.empty()) {  // no meta header: two letters after the first tag tell explicit VR

@@ -60,6 +60,7 @@ class DicomFile {
   const std::string& path() const { return path_; }
   const DataSet& data() const { return data_; }
   Compression compression() const { return compression_; }
+  const std::string& transfer_syntax() const { return syntax_; }
   bool big_endian() const { return big_endian_; }
   bool word_pixels() const { return word_pixels_; }         ///< OW: bytes come in words of the file's order
   bool has_pixels() const { return pixel_offset_ >= 0; }
@@ -75,7 +76,7 @@ class DicomFile {
  private:
   friend class DicomParser;
   void parse(int64_t prefix);
-  std::string path_;
+  std::string path_, syntax_;
   int64_t size_ = 0;
   DataSet data_;
   Compression compression_ = Compression::none;
