@@ -55,6 +55,35 @@ void decode_rle(const DicomFile& file, const PixelFormat& f, std::vector<uint8_t
   }
 }
 
+/// What a codestream says of its own size must be what the DICOM header says: GDCM asserts it, or writes past the end.
+void check_codestream(const DicomFile& file, const PixelFormat& f, int64_t offset, int64_t length) {
+  std::vector<uint8_t> b(static_cast<size_t>(std::min<int64_t>(length, 1 << 20)));
+  file.read_bytes(offset, b.data(), static_cast<int64_t>(b.size()));
+  const auto u16 = [&](size_t i) { return i + 1 < b.size() ? int64_t{b[i]} << 8 | b[i + 1] : -1; };
+  const auto u32 = [&](size_t i) { return u16(i) << 16 | u16(i + 2); };
+  int64_t rows = -1, columns = -1, samples = -1, bits = -1;
+  if (u16(0) == 0xff4f && u16(2) == 0xff51 && b.size() > 42) {  // JPEG 2000: SIZ (ISO/IEC 15444-1 A.5.1)
+    columns = u32(8) - u32(16), rows = u32(12) - u32(20), samples = u16(40), bits = (b[42] & 0x7f) + 1;
+  } else if (u16(0) == 0xffd8) {  // JPEG, JPEG-LS: the frame header (ISO/IEC 10918-1 B.2.2, 14495-1 C.2.2)
+    for (size_t at = 2; at + 9 < b.size() && b[at] == 0xff;) {
+      const uint8_t marker = b[at + 1];
+      if (marker == 0xff) {
+        ++at;
+        continue;
+      }
+      if (marker == 0xf7 || (marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc)) {
+        bits = b[at + 4], rows = u16(at + 5), columns = u16(at + 7), samples = b[at + 9];
+        break;
+      }
+      if (u16(at + 2) < 2) break;
+      at += 2 + static_cast<size_t>(u16(at + 2));
+    }
+  }
+  if (rows != f.rows || columns != f.columns || samples != f.samples || bits < 1 || bits > f.allocated)
+    throw FormatError(file.path() + ": its compressed pixels say " + std::to_string(rows) + " × " + std::to_string(columns) + " of " + std::to_string(samples) + " samples and " + std::to_string(bits) +
+                      " bits; the DICOM header says " + std::to_string(f.rows) + " × " + std::to_string(f.columns) + " of " + std::to_string(f.samples) + " and " + std::to_string(f.allocated));
+}
+
 /// An explicit little-endian element with its value padded.
 void put_element(std::string& out, uint16_t group, uint16_t element, const char* vr, std::string value) {
   const auto u16 = [&](uint16_t v) { out += static_cast<char>(v & 0xff), out += static_cast<char>(v >> 8); };
@@ -98,7 +127,12 @@ std::string clean_copy(const DicomFile& file, const PixelFormat& f) {
   put_element(out, 0x0028, 0x0102, "US", word(f.high));
   put_element(out, 0x0028, 0x0103, "US", word(f.is_signed));
   out += std::string("\xe0\x7f\x10\x00OB\x00\x00\xff\xff\xff\xff\xfe\xff\x00\xe0\x00\x00\x00\x00", 20);
-  for (const auto& [offset, length] : file.fragments()) {
+  const auto fragments = file.fragments();
+  // One fragment a frame, or the first begins one: every frame that can be told apart is checked.
+  const bool each = static_cast<int64_t>(fragments.size()) == f.frames;
+  for (size_t i = 0; i < fragments.size(); ++i)
+    if (i == 0 || each) check_codestream(file, f, fragments[i].first, fragments[i].second);
+  for (const auto& [offset, length] : fragments) {
     out += std::string("\xfe\xff\x00\xe0", 4) + word(length & 0xffff) + word(length >> 16);
     const size_t at = out.size();
     out.resize(at + static_cast<size_t>(length));
