@@ -162,6 +162,11 @@ def write_study(study: Study, folder: str | Path) -> Path:
             report.table(frame, caption=name)
 
     report.section("Provenance")
-    for name, text in study.provenance.items():
-        report.preformatted(text if isinstance(text, str) else repr(text), folded=str(name))
+    for name, value in study.provenance.items():
+        if hasattr(value, "to_html"):
+            report.table(value, folded=str(name))
+        elif isinstance(value, Mapping):
+            report.preformatted("\n".join(f"{k}: {v}" for k, v in value.items()), folded=str(name))
+        else:
+            report.facts({name: value})
     return report.write(folder)
