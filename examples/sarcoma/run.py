@@ -122,7 +122,7 @@ def write_report(study: vs.Study, measures: pd.DataFrame, features: pd.DataFrame
     )
     summary = measures.groupby("method")[["dice", "surface_dice", "hausdorff95"]].agg(median_iqr).loc[list(METHODS)]
     summary.index.name = None
-    summary.columns = ["Dice", f"surface Dice at {TOLERANCE_MM:g} mm", "95th-percentile Hausdorff distance (mm)"]
+    summary.columns = ["Dice", f"surface Dice at {TOLERANCE_MM:g} mm, by area", "95th-percentile Hausdorff distance (mm)"]
     report.table(summary, caption="Median (interquartile range) over patients")
     groups = {name: measures[measures.method == name] for name in METHODS}
     report.row(
@@ -174,6 +174,9 @@ def write_report(study: vs.Study, measures: pd.DataFrame, features: pd.DataFrame
     auc = {n: vs.outcome.metrics.roc_auc(shown.y, features[n]).value for n in features if features[n].nunique() > 1}
     table = features.describe().T[["mean", "std", "min", "50%", "max"]].rename(columns={"50%": "median"})
     table["AUC alone"] = pd.Series(auc)
+    catalogue = vs.radiomics.catalogue()
+    table.insert(0, "unit", catalogue.unit.reindex(table.index).fillna("1"))
+    table.insert(0, "IBSI code", catalogue.code.reindex(table.index).fillna(""))
     report.table(table, caption="Over patients. 'AUC alone' ranks patients by the one feature, not cross-validated; among so many, some are far from 0.5 by chance.", digits=3)
     report.table(features, folded="Every value", digits=4)
 

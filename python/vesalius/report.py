@@ -116,6 +116,24 @@ class Report:
         return folder / "index.html"
 
 
+def _roc_curves(predictions: Mapping[str, pd.DataFrame], outcomes: pd.DataFrame) -> dict[str, tuple[Any, Any, str]]:
+    """Of predictions named "<outcome>: <model>" where the outcome has two classes."""
+    from .outcome import metrics
+
+    curves = {}
+    for name, frame in predictions.items():
+        outcome = name.partition(":")[0]
+        if outcome not in outcomes or "prediction" not in frame:
+            continue
+        both = frame[["prediction"]].join(outcomes[[outcome]]).dropna().astype(float)
+        if set(both[outcome].unique()) != {0.0, 1.0}:
+            continue
+        auc, curve = metrics.roc_auc(both[outcome], both["prediction"]), metrics.roc_curve(both[outcome], both["prediction"])
+        label = f"{name.partition(': ')[2]}, AUC {auc.value:.2f} ({auc.interval[0]:.2f}–{auc.interval[1]:.2f})"
+        curves[name] = (curve.false_positive_rate, curve.true_positive_rate, label)
+    return curves
+
+
 def write_study(study: Study, folder: str | Path) -> Path:
     """The report of any study: its subjects, one of its images, features, outcomes, predictions, provenance.
 
@@ -129,13 +147,15 @@ def write_study(study: Study, folder: str | Path) -> Path:
     subjects = list(study.subjects)
     if not subjects:
         raise InvalidArgument(f"{study.path} holds no subject yet; `vesalius import` adds them")
-    report = Report(f"Study {Path(study.path).stem}", f"{len(subjects)} subjects")
+    report = Report(Path(study.path).name, f"A study of {len(subjects)} subjects")
     report.section("Subjects")
-    outcomes = study.outcomes
-    if len(outcomes):
-        report.table(outcomes, caption="Outcomes")
-    if len(study.clinical):
-        report.table(study.clinical, caption="Clinical data")
+    outcomes, clinical = study.outcomes, study.clinical
+    if outcomes.shape[1]:
+        known = outcomes.notna().sum()
+        report.facts({column: f"known of {known[column]}, mean {outcomes[column].astype(float).mean():.3g}" for column in outcomes.select_dtypes(["number", "bool"])})
+        report.table(outcomes, folded="Outcomes")
+    if clinical.shape[1]:
+        report.table(clinical, folded="Clinical data")
 
     middle = subjects[len(subjects) // 2]
     image = study.image(middle)
@@ -158,8 +178,11 @@ def write_study(study: Study, folder: str | Path) -> Path:
     predictions = study.predictions()
     if predictions:
         report.section("Predictions")
+        curves = _roc_curves(predictions, outcomes)
+        if curves:
+            report.figure("roc", plot.roc(curves), "ROC curves of the stored predictions against the outcome they are named after, with DeLong's 95 % interval.")
         for name, frame in predictions.items():
-            report.table(frame, caption=name)
+            report.table(frame, folded=name)
 
     report.section("Provenance")
     for name, value in study.provenance.items():

@@ -90,7 +90,7 @@ def test_fit_and_report(study, tmp_path):
     assert result["auc"] > 0.8  # the balls were made to differ
     page = Path(json.loads(run("report", study, "-o", tmp_path / "report", "--json").stdout)["report"])
     text = page.read_text()
-    assert "24 subjects" in text and "relapse" in text
+    assert "24 subjects" in text and "relapse" in text and "roc.png" in text
     assert (tmp_path / "report" / "slices.png").stat().st_size > 10_000
 
 
