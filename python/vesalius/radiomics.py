@@ -51,6 +51,9 @@ class Settings(_core.Settings):
         Fixed bin size, in units of the image. Bin 1 starts at ``resegment``'s low, else at the region's minimum.
     bin_count : int, optional
         Fixed number of bins between the region's minimum and maximum instead; takes precedence over ``bin_width``.
+    ivh_bin_width, ivh_bin_count : optional
+        Fixed bin size, or fixed number of bins, of the intensity-volume histogram. Default: whole-number intensities as
+        they are (CT), else 1000 bins.
     aggregation : str or list of str
         How texture matrices become one value: "3D_comb" (merged), "3D_avg", "2D_avg", "2D_comb", "2_5D_avg",
         "2_5D_comb", or IBSI's codes IAZD, ITBB, BTW3, SUJT, JJUI, ZW7Z. Several give several sets of features.

@@ -11,8 +11,10 @@
 /// `Family make_<name>()`.
 #define VESALIUS_RADIOMICS_FAMILIES(X) \
   X(morphology)                        \
+  X(local_intensity)                   \
   X(intensity_statistics)              \
   X(intensity_histogram)               \
+  X(intensity_volume_histogram)        \
   X(glcm)                              \
   X(glrlm)                             \
   X(glszm)                             \
@@ -99,9 +101,17 @@ std::span<const FeatureRow> catalogue() {
 
 const FeatureRow& find_feature(std::string_view name) {
   std::vector<std::string> known;
+  std::vector<const FeatureRow*> found;
   for (const FeatureRow& row : catalogue()) {
-    if (row.name == name || row.code == name || (!row.pyradiomics.empty() && row.pyradiomics == name)) return row;
+    if (row.name == name) return row;
+    if (row.code == name || (!row.pyradiomics.empty() && row.pyradiomics == name)) found.push_back(&row);
     known.emplace_back(row.name);
+  }
+  if (found.size() == 1) return *found.front();
+  if (!found.empty()) {  // the volume at 10 % and at 90 % of the intensities have one code
+    std::string candidates;
+    for (const FeatureRow* row : found) candidates += (candidates.empty() ? "" : ", ") + std::string(row->name);
+    throw InvalidArgument("\"" + std::string(name) + "\" is the code of several features; say which: " + candidates);
   }
   throw InvalidArgument("no feature is called \"" + std::string(name) + "\"" + nearest(name, known) +
                         ". vesalius.radiomics.catalogue() lists all, by IBSI tag, IBSI code and PyRadiomics name");

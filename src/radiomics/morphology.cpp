@@ -7,7 +7,7 @@
 
 #include <vesalius/radiomics/detail/convex_hull_kernel.h>
 #include <vesalius/radiomics/detail/ellipsoid_kernel.h>
-#include <vesalius/radiomics/detail/marching_cubes_kernel.h>
+#include <vesalius/image/detail/marching_cubes_kernel.h>
 
 #include "radiomics/autocorrelation.h"
 #include "radiomics/family.h"
@@ -109,22 +109,22 @@ constexpr Row<Shape> kTable[] = {
 
 void fill_hull(Shape& s, const bool* mask, const Index3& size, const Vec3& spacing) {
   const auto in_mm = [&](const detail::Lattice& p) {
-    return detail::Point{0.5 * p[0] * spacing[0], 0.5 * p[1] * spacing[1], 0.5 * p[2] * spacing[2]};
+    return image::detail::Point{0.5 * p[0] * spacing[0], 0.5 * p[1] * spacing[1], 0.5 * p[2] * spacing[2]};
   };
   const detail::ConvexHull hull(detail::hull_candidates(mask, size));
   for (const auto& corners : hull.triangles()) {
-    const detail::Triangle t{in_mm(corners[0]), in_mm(corners[1]), in_mm(corners[2])};
-    s.hull_area += detail::triangle_area(t);
-    s.hull_volume += detail::dot(t[0], detail::cross(t[1], t[2])) / 6;
+    const image::detail::Triangle t{in_mm(corners[0]), in_mm(corners[1]), in_mm(corners[2])};
+    s.hull_area += image::detail::triangle_area(t);
+    s.hull_volume += image::detail::dot(t[0], image::detail::cross(t[1], t[2])) / 6;
   }
   s.hull_volume = std::abs(s.hull_volume);
-  std::vector<detail::Point> corners;
+  std::vector<image::detail::Point> corners;
   for (const auto& p : hull.vertices()) corners.push_back(in_mm(p));
   double longest = 0;
   for (size_t i = 0; i < corners.size(); ++i)
     for (size_t j = 0; j < i; ++j) {
-      const auto d = detail::subtract(corners[i], corners[j]);
-      longest = std::max(longest, detail::dot(d, d));
+      const auto d = image::detail::subtract(corners[i], corners[j]);
+      longest = std::max(longest, image::detail::dot(d, d));
     }
   s.diameter = std::sqrt(longest);
 }
@@ -192,7 +192,7 @@ std::vector<Shape> prepare(const Roi& roi, const Variant&) {
   const auto& size = roi.geometry().size;
   const auto& spacing = roi.geometry().spacing;
   const bool* mask = roi.morphological().const_data_ptr<bool>();
-  const auto surface = detail::measure_surface(mask, size, spacing);
+  const auto surface = image::detail::measure_surface(mask, size, spacing);
   s.volume = surface.volume;
   s.area = surface.area;
   // The mesh reaches half a voxel beyond the first and last voxel centre.

@@ -43,51 +43,42 @@ at::Tensor cropped(const at::Tensor& voxels, const Box& box) {
   return out;
 }
 
-/// Image and single-label mask of one region, on one grid.
-struct Pair {
-  at::Tensor image, mask;
-  Geometry geometry;
-};
-
-/// Interpolates what lies around the region. The new grid is the whole image's (IBSI 1, 2.4: aligned by the
-/// centres), of which only the region's part is computed; where the region comes near the image's edge the
-/// whole image is interpolated, so that the edge is treated as `image::resample` does.
-Pair interpolate(const Pair& whole, const Box& box, const Settings& settings) {
-  const Vec3& spacing = *settings.resample;
-  const Geometry& old = whole.geometry;
-  const Geometry target = image::resampled_geometry(old, spacing);
+/// The voxels of `box` on the grid `target`, interpolated from what lies around them in the image. `target` is the whole
+/// image's new grid (IBSI 1, 2.4: aligned by the centres; it reaches less than half an old voxel beyond the outer
+/// centres), so the part is what `image::resample` of all would give there.
+at::Tensor interpolated(const at::Tensor& whole, const Geometry& old, const Geometry& target, const Box& box,
+                        image::Interpolation interpolation) {
   // Taps of the interpolation; a cubic B-spline's prefilter falls below 1e-16 after 28 voxels.
-  const int64_t reach = settings.interpolation == image::Interpolation::cubic ||
-                                settings.mask_interpolation == image::Interpolation::cubic ? 32 : 3;
-  Index3 from{}, count{}, new_from{}, new_count{};
-  bool inside = true;
+  const int64_t reach = interpolation == image::Interpolation::cubic ? 32 : 3;
+  Box source;
   for (int axis = 0; axis < 3; ++axis) {
-    if (target.size[axis] == old.size[axis] && target.spacing[axis] == old.spacing[axis]) {
-      from[axis] = new_from[axis] = box.start[axis];
-      count[axis] = new_count[axis] = box.count[axis];
-      continue;
-    }
-    // New voxels within one old voxel of the region, and the old voxels that those are made from.
+    source.start[axis] = box.start[axis], source.count[axis] = box.count[axis];
+    if (target.size[axis] == old.size[axis] && target.spacing[axis] == old.spacing[axis]) continue;
     const double ratio = target.spacing[axis] / old.spacing[axis];
     const double shift = 0.5 * (old.size[axis] - 1) - 0.5 * (target.size[axis] - 1) * ratio;
-    new_from[axis] = static_cast<int64_t>(std::floor((box.start[axis] - 1 - shift) / ratio));
-    const auto new_last = static_cast<int64_t>(std::ceil((box.start[axis] + box.count[axis] - shift) / ratio));
-    new_count[axis] = new_last - new_from[axis] + 1;
-    from[axis] = static_cast<int64_t>(std::floor(new_from[axis] * ratio + shift)) - reach;
-    count[axis] = static_cast<int64_t>(std::ceil(new_last * ratio + shift)) + reach - from[axis] + 1;
-    inside = inside && from[axis] >= 0 && from[axis] + count[axis] <= old.size[axis] && new_from[axis] >= 0 &&
-             new_last < target.size[axis];
+    const int64_t last = box.start[axis] + box.count[axis] - 1;
+    const auto first_source = static_cast<int64_t>(std::floor(box.start[axis] * ratio + shift)) - reach;
+    const auto last_source = static_cast<int64_t>(std::ceil(last * ratio + shift)) + reach;
+    source.start[axis] = std::clamp<int64_t>(first_source, 0, old.size[axis] - 1);
+    source.count[axis] = std::clamp<int64_t>(last_source, source.start[axis], old.size[axis] - 1) - source.start[axis] + 1;
   }
-  if (!inside) {
-    const Image image = image::resample(Image(whole.image, old), spacing, settings.interpolation);
-    const Image mask = image::resample(Image(whole.mask, old), spacing, settings.mask_interpolation);
-    return {image.tensor(), mask.tensor().ge(settings.mask_threshold - 1e-9), target};
+  const Image part(cropped(whole, source).to(at::kDouble), old.cropped(source.start, source.count));
+  return image::resample_like(part, target.cropped(box.start, box.count), interpolation).tensor();
+}
+
+/// The box on the grid `target` within one old voxel of `box`, as far as the grid goes.
+Box on_new_grid(const Box& box, const Geometry& old, const Geometry& target) {
+  Box out = box;
+  for (int axis = 0; axis < 3; ++axis) {
+    if (target.size[axis] == old.size[axis] && target.spacing[axis] == old.spacing[axis]) continue;
+    const double ratio = target.spacing[axis] / old.spacing[axis];
+    const double shift = 0.5 * (old.size[axis] - 1) - 0.5 * (target.size[axis] - 1) * ratio;
+    const auto first = static_cast<int64_t>(std::floor((box.start[axis] - 1 - shift) / ratio));
+    const auto last = static_cast<int64_t>(std::ceil((box.start[axis] + box.count[axis] - shift) / ratio));
+    out.start[axis] = std::clamp<int64_t>(first, 0, target.size[axis] - 1);
+    out.count[axis] = std::clamp<int64_t>(last, out.start[axis], target.size[axis] - 1) - out.start[axis] + 1;
   }
-  const Geometry source = old.cropped(from, count), part = target.cropped(new_from, new_count);
-  const Box source_box{from, count};
-  const Image image = image::resample_like(Image(cropped(whole.image, source_box), source), part, settings.interpolation);
-  const Image mask = image::resample_like(Image(cropped(whole.mask, source_box), source), part, settings.mask_interpolation);
-  return {image.tensor(), mask.tensor().ge(settings.mask_threshold - 1e-9), part};
+  return out;
 }
 
 std::string range_text(double low, double high) {
@@ -137,21 +128,26 @@ Roi::Roi(const Image& image, const Mask& mask, const Settings& settings, int64_t
     throw InvalidArgument("label " + std::to_string(label) + " isn't in the mask");
   }
 
-  Pair region;
-  Box inner{{0, 0, 0}, box->count};
+  whole_ = all;
+  whole_geometry_ = grid_ = image.geometry();
+  place_ = *box;
+  at::Tensor inside = cropped(mask.tensor(), *box).eq(label);
   if (settings_.resample) {
-    region = interpolate({all.to(at::kDouble), mask.tensor().eq(label).to(all.device(), at::kDouble), image.geometry()}, *box, settings_);
-    const auto found = box_of(region.mask.to(at::kByte), 1);
+    grid_ = image::resampled_geometry(whole_geometry_, *settings_.resample);
+    const Box part = on_new_grid(*box, whole_geometry_, grid_);
+    inside = interpolated(mask.tensor().eq(label), whole_geometry_, grid_, part, settings_.mask_interpolation)
+                 .ge(settings_.mask_threshold - 1e-9);
+    const auto found = box_of(inside.to(at::kByte), 1);
     if (!found)
-      throw InvalidArgument("label " + std::to_string(label) + " vanishes when interpolated to " + region.geometry.to_string() +
+      throw InvalidArgument("label " + std::to_string(label) + " vanishes when interpolated to " + grid_.to_string() +
                             ": it is smaller than the new voxels. Use a finer setting \"resample\", or a lower \"mask_threshold\"");
-    inner = *found;
-  } else {
-    region = {cropped(all, *box), cropped(mask.tensor(), *box).eq(label), image.geometry().cropped(box->start, box->count)};
+    inside = cropped(inside, *found);
+    for (int axis = 0; axis < 3; ++axis) place_.start[axis] = part.start[axis] + found->start[axis];
+    place_.count = found->count;
   }
-  geometry_ = region.geometry.cropped(inner.start, inner.count);
-  intensities_ = cropped(region.image, inner).to(at::kCPU, at::kDouble).contiguous();
-  morphological_ = cropped(region.mask, inner).to(at::kCPU).contiguous();
+  geometry_ = grid_.cropped(place_.start, place_.count);
+  intensities_ = intensities_in(place_);
+  morphological_ = inside.to(at::kCPU).contiguous();
 
   morphological_voxels_ = morphological_.sum().item<int64_t>();
   const int64_t broken = at::isfinite(intensities_).logical_not().logical_and(morphological_).sum().item<int64_t>();
@@ -159,8 +155,26 @@ Roi::Roi(const Image& image, const Mask& mask, const Settings& settings, int64_t
     throw InvalidArgument(std::to_string(broken) + " of " + std::to_string(morphological_voxels_) + " voxels of label " +
                           std::to_string(label) + " are NaN or infinite. Repair the image or take them out of the mask" +
                           (settings_.resample ? "; interpolation spreads such voxels, also from outside the mask" : ""));
-  if (settings_.round_intensities) intensities_ = at::round(intensities_);
   resegment();
+}
+
+at::Tensor Roi::intensities_in(const Box& box) const {
+  at::Tensor voxels = settings_.resample ? interpolated(whole_, whole_geometry_, grid_, box, settings_.interpolation) : cropped(whole_, box);
+  voxels = voxels.to(at::kCPU, at::kDouble).contiguous();
+  return settings_.round_intensities ? at::round(voxels) : voxels;
+}
+
+Surroundings Roi::surroundings(const Index3& margin) const {
+  Box box;
+  Surroundings out;
+  for (int axis = 0; axis < 3; ++axis) {
+    out.inner[axis] = std::min(margin[axis], place_.start[axis]);
+    box.start[axis] = place_.start[axis] - out.inner[axis];
+    const int64_t end = place_.start[axis] + place_.count[axis];
+    box.count[axis] = end + std::min(margin[axis], grid_.size[axis] - end) - box.start[axis];
+  }
+  out.voxels = intensities_in(box);
+  return out;
 }
 
 /// IBSI 1, section 2.6: by range, and by distance from the region's mean; both leave the morphological mask alone.

@@ -28,6 +28,12 @@ struct Levels {
   int64_t n = 0;      ///< N_g: the highest level (fixed bin size) or the number of bins
 };
 
+/// The image around a region.
+struct Surroundings {
+  at::Tensor voxels;  ///< float64 [z, y, x], CPU, contiguous; processed like the region's. May hold NaN
+  Index3 inner{};     ///< where the region's box starts in it
+};
+
 /// A region ready for features: cropped, interpolated, re-segmented. What several families need is made once,
 /// when first asked for; one thread uses a Roi at a time.
 class Roi {
@@ -44,11 +50,17 @@ class Roi {
   const std::vector<double>& voxels() const { return voxels_; }         ///< X_gl: intensities in the intensity mask
   int64_t morphological_voxels() const { return morphological_voxels_; }
   const Levels& levels() const;
+  /// The image in the region's box and `margin` voxels around, as far as the image goes. Made on each call.
+  Surroundings surroundings(const Index3& margin) const;
 
  private:
   void resegment();
+  at::Tensor intensities_in(const Box& box) const;
   Settings settings_;
   Geometry geometry_;
+  at::Tensor whole_;                ///< the image, not processed
+  Geometry whole_geometry_, grid_;  ///< of the image, before and after interpolation
+  Box place_;                       ///< of the region on `grid_`
   at::Device device_;
   at::Tensor intensities_, morphological_, intensity_mask_;
   std::vector<double> voxels_;

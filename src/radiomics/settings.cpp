@@ -57,6 +57,9 @@ void Settings::validate() const {
   if (!bin_width && !bin_count) wrong("bin_width", "set, or bin_count: texture needs bins", "unset, and so is bin_count");
   if (bin_count && *bin_count < 1) wrong("bin_count", "at least 1", std::to_string(*bin_count));
   if (bin_width && (!(*bin_width > 0) || !std::isfinite(*bin_width))) wrong("bin_width", "positive and finite", std::to_string(*bin_width));
+  if (ivh_bin_count && *ivh_bin_count < 2) wrong("ivh_bin_count", "at least 2", std::to_string(*ivh_bin_count));
+  if (ivh_bin_width && (!(*ivh_bin_width > 0) || !std::isfinite(*ivh_bin_width)))
+    wrong("ivh_bin_width", "positive and finite", std::to_string(*ivh_bin_width));
   if (aggregation.empty()) wrong("aggregation", "at least one, such as \"3D_comb\"", "empty");
   std::set<Aggregation> seen;
   for (const auto& word : aggregation) {

@@ -9,7 +9,7 @@
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
-#include <vesalius/radiomics/detail/marching_cubes_kernel.h>
+#include <vesalius/image/detail/marching_cubes_kernel.h>
 
 namespace vesalius::segmentation::detail {
 namespace {
@@ -33,10 +33,10 @@ double case_area(int cube, const Vec3& spacing) {
   double area = 0;
   while (cube != 0) {
     const int part = first_part(cube);
-    for (radiomics::detail::Triangle triangle : radiomics::detail::CubeTable::get().triangles(part)) {
+    for (image::detail::Triangle triangle : image::detail::CubeTable::get().triangles(part)) {
       for (auto& point : triangle)
         for (int a = 0; a < 3; ++a) point[a] *= spacing[a];
-      area += radiomics::detail::triangle_area(triangle);
+      area += image::detail::triangle_area(triangle);
     }
     cube &= ~part;
   }

@@ -39,6 +39,8 @@ struct Settings {
   std::optional<double> outlier_sigma;  ///< so do those further than this many standard deviations from the ROI's mean
   std::optional<double> bin_width = 25.0;  ///< fixed bin size, in intensity units; bin 1 starts at `resegment`'s low, else the ROI's minimum
   std::optional<int64_t> bin_count;        ///< fixed bin number instead; takes precedence over `bin_width`
+  std::optional<double> ivh_bin_width;   ///< fixed bin size of the intensity-volume histogram; unset: whole numbers as they are, else 1000 bins
+  std::optional<int64_t> ivh_bin_count;  ///< fixed bin number of it instead; takes precedence
   std::vector<std::string> aggregation{"3D_comb"};  ///< one or more of `Aggregation`'s words
   std::vector<int64_t> glcm_distances{1};           ///< Chebyshev distance of co-occurring voxels; each gives its own features
   std::vector<std::string> families;                ///< "morphology", "glcm", …; empty: all in the catalogue
@@ -54,6 +56,8 @@ struct Settings {
     field("outlier_sigma", self.outlier_sigma);
     field("bin_width", self.bin_width);
     field("bin_count", self.bin_count);
+    field("ivh_bin_width", self.ivh_bin_width);
+    field("ivh_bin_count", self.ivh_bin_count);
     field("aggregation", self.aggregation);
     field("glcm_distances", self.glcm_distances);
     field("families", self.families);

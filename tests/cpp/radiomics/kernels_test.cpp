@@ -10,10 +10,11 @@
 #include <vesalius/radiomics/detail/ellipsoid_kernel.h>
 #include <vesalius/radiomics/detail/glcm_features_kernel.h>
 #include <vesalius/radiomics/detail/glcm_kernel.h>
-#include <vesalius/radiomics/detail/marching_cubes_kernel.h>
+#include <vesalius/image/detail/marching_cubes_kernel.h>
 #include <vesalius/radiomics/detail/statistics_kernel.h>
 #include <vesalius/radiomics/detail/texture_kernel.h>
 
+using namespace vesalius::image::detail;
 using namespace vesalius::radiomics::detail;
 
 TEST_CASE("the surface is closed for any mask", "[invariant]") {

@@ -16,12 +16,12 @@ DATA = Path(__file__).parents[2] / "data" / "radiomics" / "ibsi1"
 SLICES = ["2D_avg", "2D_comb", "2_5D_avg", "2_5D_comb"]
 VOLUME = ["3D_avg", "3D_comb"]
 
-#: configs.json as our settings. C's IVH discretisation belongs to a family of its own.
+#: configs.json as our settings.
 CONFIGURATIONS = {
     "digital_phantom": vs.radiomics.Settings(bin_width=1, aggregation=SLICES + VOLUME),
     "A": vs.radiomics.Settings(round_intensities=True, resegment=(-500, 400), bin_width=25, aggregation=SLICES),
     "B": vs.radiomics.Settings(resample=(0, 2, 2), round_intensities=True, resegment=(-500, 400), bin_count=32, aggregation=SLICES),
-    "C": vs.radiomics.Settings(resample=(2, 2, 2), round_intensities=True, resegment=(-1000, 400), bin_width=25, aggregation=VOLUME),
+    "C": vs.radiomics.Settings(resample=(2, 2, 2), round_intensities=True, resegment=(-1000, 400), bin_width=25, ivh_bin_width=2.5, aggregation=VOLUME),
 }
 
 

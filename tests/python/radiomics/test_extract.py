@@ -230,7 +230,11 @@ def test_features_is_a_mapping():
 def test_catalogue_is_complete():
     """Mechanics: what DESIGN 4 promises of every row."""
     catalogue = vs.radiomics.catalogue()
-    assert catalogue.index.is_unique and catalogue["code"].is_unique
+    assert catalogue.index.is_unique
+    # IBSI gives one code to the volume (and to the intensity) at 10 % and at 90 %.
+    assert catalogue.loc[catalogue["code"].duplicated(keep=False)].index.tolist() == ["ivh_v10", "ivh_v90", "ivh_i10", "ivh_i90"]
+    with pytest.raises(vs.errors.InvalidArgument, match="BC2M.*ivh_v10, ivh_v90"):
+        vs.radiomics.find_feature("BC2M")
     aliases = catalogue["pyradiomics"]
     assert aliases[aliases != ""].is_unique
     assert set(catalogue["aggregation"].str.split().sum()) >= {"2D_avg", "2D_comb", "2_5D_avg", "2_5D_comb", "3D_avg", "3D_comb"}

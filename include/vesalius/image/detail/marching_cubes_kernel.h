@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-namespace vesalius::radiomics::detail {
+namespace vesalius::image::detail {
 
 /// Marching cubes (Lorensen and Cline 1987) at level 0.5 of a mask: every vertex is the middle of an edge between a voxel
 /// inside and one outside. The table of the 256 cases is made here, by two rules:
@@ -186,4 +186,4 @@ inline SurfaceMeasure measure_surface(const bool* mask, const std::array<int64_t
   return out;
 }
 
-}  // namespace vesalius::radiomics::detail
+}  // namespace vesalius::image::detail
