@@ -43,7 +43,10 @@ TEST_CASE("features from C++", "[oracle: by hand]") {
 TEST_CASE("the catalogue finds by every name", "[mechanics]") {
   for (const auto& row : catalogue()) {
     CHECK(&find_feature(row.name) == &row);
-    CHECK(&find_feature(row.code) == &row);
+    if (row.name.starts_with("ivh_v") || row.name.starts_with("ivh_i"))  // IBSI's one code for two fractions
+      CHECK_THROWS_AS(find_feature(row.code), InvalidArgument);
+    else
+      CHECK(&find_feature(row.code) == &row);
     if (!row.pyradiomics.empty()) CHECK(&find_feature(row.pyradiomics) == &row);
   }
 }
