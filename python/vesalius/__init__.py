@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import sys as _sys
 from importlib import import_module as _import_module
 from pathlib import Path as _Path
 from typing import TYPE_CHECKING as _TYPE_CHECKING
@@ -52,7 +53,8 @@ def __getattr__(name: str) -> _Any:
         return _import_module(f".{name}", __name__)
     if name in _NAMES:
         return getattr(_import_module(f".{_NAMES[name]}", __name__), name)
-    raise AttributeError(f"module 'vesalius' has no attribute {name!r}")
+    # `name` and `obj` let Python add "Did you mean"
+    raise AttributeError(f"module 'vesalius' has no attribute {name!r}", name=name, obj=_sys.modules[__name__])
 
 
 def __dir__() -> list[str]:

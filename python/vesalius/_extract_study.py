@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import queue
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
-from .errors import Cancelled, Error, InvalidArgument
+from .errors import Cancelled, Error, InvalidArgument, TypeMismatch
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,8 +80,12 @@ def extract_study(
         raise InvalidArgument(f'on_error is "raise" or "report"; it was {on_error!r}')
     if jobs < 1:
         raise InvalidArgument(f"jobs is how many cases to work on at a time, 1 at least; it was {jobs}")
+    if not hasattr(study, "has_features"):
+        raise TypeMismatch(
+            f"extract_study takes an open vesalius.Study, got {type(study).__name__}: with vesalius.Study(path) as study: extract_study(study)"
+        )
     settings = settings if settings is not None else radiomics.Settings()
-    compute = extract or radiomics.extract
+    coarse: dict[Case, str] = {}
 
     def work(case: Case, stop: threading.Event) -> Any:
         def progressed(done: int, total: int, what: str) -> None:
@@ -90,7 +95,12 @@ def extract_study(
         subject, time_point = case
         picture = study.image(subject, name=image, time_point=time_point)
         outline = study.mask(subject, name=mask, time_point=time_point)
-        return compute(picture, outline, settings, label=label, progress=progressed)
+        if extract is not None:
+            return extract(picture, outline, settings, label=label, progress=progressed)
+        features = radiomics._extract(picture, outline, settings, label=label, progress=progressed)
+        if few := radiomics._few_levels(features, picture, outline):
+            coarse[case] = few
+        return features
 
     names: dict[str, Any] = {"image": image, "mask": mask, "label": label}
     todo = [(s, t) for s, t in study.cases if not study.has_features(s, settings, time_point=t, **names)]
@@ -111,6 +121,12 @@ def extract_study(
     finally:
         if bar is not None:
             bar.close()
+    if coarse:  # one warning, from this thread
+        (subject, _), example = min(coarse.items(), key=lambda item: str(item[0]))
+        warnings.warn(
+            f"{len(coarse)} of {len(todo)} cases have hardly any grey levels; in {subject}, {example}. {radiomics._MORE_LEVELS}",
+            stacklevel=3,
+        )
     if failures and on_error == "raise":
         raise ExtractionError(_describe(failures, len(study)), failures)
     frame = study.features(study._set(settings, image, mask, label)) if len(failures) < len(study) else study.features()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,13 @@ def _extract(arguments: argparse.Namespace) -> dict[str, Any]:
 
     settings = _load_settings(arguments.settings)
     if arguments.mask is None:
-        with _open_study(arguments.image) as study:
+        try:
+            study = _open_study(arguments.image)
+        except FormatError as error:
+            raise FormatError(
+                f"{error}. If it is an image, give its mask too: vesalius extract {arguments.image} MASK"
+            ) from error
+        with study:
             vs.radiomics.extract_study(study, settings, jobs=arguments.jobs, progress=not arguments.json)
             frame = study.features()
     else:
@@ -109,7 +116,7 @@ def _extract(arguments: argparse.Namespace) -> dict[str, Any]:
         return {"written": arguments.output, "rows": frame.shape[0], "columns": frame.shape[1], "settings_hash": settings.hash()}
     if arguments.mask is None:
         return {"study": arguments.image, "subjects": frame.shape[0], "features": frame.shape[1], "settings_hash": settings.hash()}
-    return {str(k): v for k, v in vs.radiomics.extract(image, mask, settings, label=arguments.label).to_series().items()}
+    return {str(name): value for name, value in frame["value"].items()}
 
 
 def _segment(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -275,7 +282,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     arguments = parser.parse_args(argv)
     try:
-        result = arguments.run(arguments)
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *where, **more: print(
+                f"vesalius: warning: {message}", file=sys.stderr
+            )
+            result = arguments.run(arguments)
     except (Cancelled, KeyboardInterrupt) as error:
         print(f"vesalius: stopped. {error}".rstrip(), file=sys.stderr)
         return 130

@@ -11,6 +11,7 @@ from typing import Literal, overload
 
 import torch
 
+from . import _check
 from ._vesalius import image as _c
 from ._vesalius.core import Geometry, Image, Mask
 from .errors import GeometryError, TypeMismatch
@@ -64,6 +65,7 @@ def resample(
     to = _triple(spacing)
     if isinstance(image, Mask):
         return _c.resample_mask(image, to, interpolation, threshold)
+    _check.image(image)
     return _c.resample_image(image, to, interpolation)
 
 
@@ -86,6 +88,7 @@ def resample_like(
     geometry = like if isinstance(like, Geometry) else like.geometry
     if isinstance(image, Mask):
         return _c.resample_mask_like(image, geometry)
+    _check.image(image)
     return _c.resample_image_like(image, geometry, interpolation, outside)
 
 
@@ -105,6 +108,8 @@ def crop_to_mask(image: Image, mask: Mask, *, label: int = 1, margin_mm: float =
     InvalidArgument
         when no voxel has that label.
     """
+    _check.image(image)
+    _check.mask(mask)
     return _c.crop_to_mask(image, mask, label, margin_mm)
 
 
@@ -163,6 +168,7 @@ def discretise(
 
 def clip(image: Image, lower: float, upper: float) -> Image:
     """Values below `lower` become `lower`, above `upper` `upper`; the type stays and NaN stays NaN."""
+    _check.image(image)
     return _c.clip(image, lower, upper)
 
 
@@ -176,26 +182,31 @@ def zscore(image: Image, *, region: Mask | None = None) -> Image:
     GeometryError, InvalidArgument
         for a region on another grid, an empty one, or NaN or infinite voxels in it.
     """
+    _check.image(image)
     return _c.zscore(image, region)
 
 
 def minmax(image: Image, *, region: Mask | None = None, lower: float = 0.0, upper: float = 1.0) -> Image:
     """The region's minimum and maximum mapped to `lower` and `upper`; a constant region maps to `lower`."""
+    _check.image(image)
     return _c.minmax(image, region, lower, upper)
 
 
 def percentile(image: Image, low: float = 0.5, high: float = 99.5, *, region: Mask | None = None) -> Image:
     """Clipped to two percentiles of the region (numpy's default definition), which are then mapped to 0 and 1."""
+    _check.image(image)
     return _c.percentile(image, low, high, region)
 
 
 def rescale(image: Image, slope: float, intercept: float = 0.0) -> Image:
     """``slope * x + intercept``."""
+    _check.image(image)
     return _c.rescale(image, slope, intercept)
 
 
 def gaussian(image: Image, sigma_mm: Sequence[float] | float) -> Image:
     """Gaussian smoothing with a standard deviation in mm, cut at 4 deviations; the edge continues outside."""
+    _check.image(image)
     return _c.gaussian(image, _triple(sigma_mm))
 
 
@@ -204,21 +215,25 @@ def connected_components(mask: Mask, *, label: int = 1, connectivity: int = 26) 
 
     `connectivity` is 6 (faces), 18 (edges too) or 26 (corners too).
     """
+    _check.mask(mask)
     return _c.connected_components(mask, label, connectivity)
 
 
 def largest_component(mask: Mask, *, label: int = 1, connectivity: int = 26) -> Mask:
     """`label` reduced to its largest component; other labels stay."""
+    _check.mask(mask)
     return _c.largest_component(mask, label, connectivity)
 
 
 def keep_touching(mask: Mask, seeds: Mask, *, label: int = 1, connectivity: int = 26) -> Mask:
     """`label` reduced to the components that hold a voxel where `seeds` isn't 0; other labels stay."""
+    _check.mask(mask)
     return _c.keep_touching(mask, seeds, label, connectivity)
 
 
 def remove_small(mask: Mask, minimum_mm3: float, *, label: int = 1, connectivity: int = 26) -> Mask:
     """`label` reduced to the components of at least `minimum_mm3`; other labels stay."""
+    _check.mask(mask)
     return _c.remove_small(mask, minimum_mm3, label, connectivity)
 
 
@@ -227,29 +242,35 @@ def distance_transform(mask: Mask, *, label: int = 1, signed: bool = False) -> I
 
     With `signed`, voxels inside get minus the distance to the nearest voxel outside.
     """
+    _check.mask(mask)
     return _c.distance_transform(mask, label, signed)
 
 
 def dilate(mask: Mask, radius_mm: float, *, label: int = 1) -> Mask:
     """`label` grown by a ball: it takes background voxels whose centre is within `radius_mm` of it."""
+    _check.mask(mask)
     return _c.dilate(mask, radius_mm, label)
 
 
 def erode(mask: Mask, radius_mm: float, *, label: int = 1) -> Mask:
     """`label` shrunk by a ball. What lies beyond the image's border does not eat into it."""
+    _check.mask(mask)
     return _c.erode(mask, radius_mm, label)
 
 
 def open(mask: Mask, radius_mm: float, *, label: int = 1) -> Mask:
     """Erosion, then dilation: removes what is thinner than the ball."""
+    _check.mask(mask)
     return _c.open(mask, radius_mm, label)
 
 
 def close(mask: Mask, radius_mm: float, *, label: int = 1) -> Mask:
     """Dilation, then erosion: fills gaps narrower than the ball."""
+    _check.mask(mask)
     return _c.close(mask, radius_mm, label)
 
 
 def fill_holes(mask: Mask, *, label: int = 1, per_slice: bool = False) -> Mask:
     """Background that `label` encloses (not reaching the image's border) becomes `label`; `per_slice`: in each slice."""
+    _check.mask(mask)
     return _c.fill_holes(mask, label, per_slice)

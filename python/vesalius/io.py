@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from . import _check
 from ._vesalius import io as _io
 from ._vesalius.core import Image, Mask
 
@@ -157,6 +158,8 @@ def read_mask(
         raise InvalidArgument("resample=True needs like=: the image whose grid the mask should get")
     if isinstance(like, Mask):
         like = Image(like.tensor, like.geometry)
+    if like is not None:
+        _check.image(like, "like")
     arguments: dict[str, Any] = {"rois": _names(roi), "segments": _names(segment), "series": series, "on_problem": on_problem}
     with _reporter(progress) as report:
         if not resample:
@@ -186,11 +189,13 @@ def write_image(image: Image, path: Path) -> None:
     TypeMismatch
         Voxels that the format can't hold.
     """
+    _check.image(image)
     _io.write_image(image, os.fspath(path))
 
 
 def write_mask(mask: Mask, path: Path) -> None:
     """Write labels as :func:`write_image` does; ``.nrrd`` and ``.mha`` keep the label names."""
+    _check.mask(mask)
     _io.write_mask(mask, os.fspath(path))
 
 

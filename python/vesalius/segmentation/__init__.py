@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from .. import _check
 from .._vesalius import segmentation as _c
 from .._vesalius.core import Image, Mask
 from .._vesalius.segmentation import ContrastResult, Model, Plan
@@ -32,6 +33,12 @@ __all__ = [
 ]
 
 
+def _inputs(image: Image, region: Mask | None) -> None:
+    _check.image(image)
+    if region is not None:
+        _check.mask(region, "region")
+
+
 def threshold(image: Image, lower: float, upper: float = math.inf) -> Mask:
     """Label 1 where ``lower <= x <= upper``.
 
@@ -40,6 +47,7 @@ def threshold(image: Image, lower: float, upper: float = math.inf) -> Mask:
     InvalidArgument
         for lower > upper, and for NaN or infinite voxels.
     """
+    _check.image(image)
     return _c.threshold(image, lower, upper)
 
 
@@ -51,11 +59,13 @@ def otsu_threshold(image: Image, *, region: Mask | None = None, bins: int = 256)
     InvalidArgument
         for a constant or empty region, and for NaN or infinite voxels.
     """
+    _inputs(image, region)
     return _c.otsu_threshold(image, region, bins)
 
 
 def otsu(image: Image, *, region: Mask | None = None, bins: int = 256) -> Mask:
     """Label 1 where ``x > otsu_threshold(image, region=region, bins=bins)``."""
+    _inputs(image, region)
     return _c.otsu(image, region, bins)
 
 
@@ -89,6 +99,7 @@ def percent_of_maximum(
     InvalidArgument
         for NaN or infinite voxels, an empty region, or a maximum that isn't positive.
     """
+    _inputs(image, region)
     return _c.percent_of_maximum(image, region, fraction, connectivity, limit_mm)
 
 
@@ -122,6 +133,7 @@ def contrast_threshold(
     ConvergenceError
         when the threshold still changes after `iterations`.
     """
+    _inputs(image, region)
     inner, outer = shell_mm
     return _c.contrast_threshold(image, region, mean_weight, background_weight, inner, outer, iterations, connectivity, limit_mm)
 
@@ -141,6 +153,7 @@ def grow(
     seeds : Mask, or a sequence of voxels (z, y, x)
     connectivity : 6, 18 or 26
     """
+    _check.image(image)
     if isinstance(seeds, Mask):
         return _c.grow_from_mask(image, seeds, lower, upper, connectivity)
     points = [(int(z), int(y), int(x)) for z, y, x in seeds]
@@ -149,6 +162,7 @@ def grow(
 
 def gradient_magnitude(image: Image, *, sigma_mm: float = 0.0) -> Image:
     """The length of the gradient per mm after Gaussian smoothing: what `watershed` likes to flood."""
+    _check.image(image)
     return _c.gradient_magnitude(image, sigma_mm)
 
 
@@ -165,4 +179,6 @@ def watershed(relief: Image, markers: Mask, *, connectivity: int = 6) -> Mask:
         Labels 1, 2, …, and 0 where nothing is known yet.
     connectivity : 6 or 26
     """
+    _check.image(relief, "relief")
+    _check.mask(markers, "markers")
     return _c.watershed(relief, markers, connectivity)

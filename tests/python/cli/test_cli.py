@@ -109,3 +109,10 @@ def test_errors_say_what_to_do(patients, tmp_path):
     (tmp_path / "wrong.yaml").write_text("bin_widht: 3")
     wrong = run("extract", patients / "P00" / "pet.nii.gz", patients / "P00" / "mask.nii.gz", "--settings", tmp_path / "wrong.yaml", code=1)
     assert 'did you mean "bin_width"' in wrong.stderr
+
+
+def test_warnings_and_a_forgotten_mask(patients):
+    """Mechanics: one line on stderr, no source line of ours; an image alone is told to bring its mask."""
+    case = patients / "P00"
+    assert run("extract", case / "pet.nii.gz", case / "mask.nii.gz", "--json").stderr.startswith("vesalius: warning: the intensities of label 1")
+    assert "give its mask too: vesalius extract" in run("extract", case / "pet.nii.gz", code=1).stderr

@@ -7,7 +7,8 @@ import pytest
 from study_cases import FakeSettings, child, fake_extract, fill, make_image, make_mask
 
 import vesalius as vs
-from vesalius._extract_study import ExtractionError, extract_study
+from vesalius._extract_study import extract_study
+from vesalius.radiomics import ExtractionError
 
 
 @pytest.fixture
@@ -34,13 +35,27 @@ def test_any_number_of_jobs_gives_the_same(study, jobs):
 
 def test_real_features_by_threads(study):
     """Invariant: radiomics.extract one by one gives the same bits."""
-    settings = vs.radiomics.Settings(bin_width=2)
+    settings = vs.radiomics.Settings(bin_width=0.5)
     frame = vs.radiomics.extract_study(study, settings, jobs=2, progress=False)
     for subject in study.subjects:
         alone = vs.radiomics.extract(study.image(subject), study.mask(subject), settings)
         np.testing.assert_array_equal(frame.loc[subject].to_numpy(), alone.values)
     assert frame.attrs["codes"]["stat_mean"] == "Q4LE"
     assert vs.radiomics.Settings.from_yaml(frame.attrs["settings"]) == settings
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_few_grey_levels_are_one_warning(study, jobs):
+    """Mechanics: not one a case; it names one as an example. Another mask of the study serves too."""
+    settings = vs.radiomics.Settings(families=["intensity_statistics", "glcm"])
+    with pytest.warns(UserWarning, match="8 of 8 cases have hardly any grey levels; in p000, the intensities of label 1") as seen:
+        vs.radiomics.extract_study(study, settings, jobs=jobs, progress=False)
+    assert len(seen) == 1
+    assert seen[0].filename == __file__
+    for subject in study.subjects:
+        study.add_mask(subject, study.mask(subject), name="again")
+    again = vs.radiomics.extract_study(study, settings.replace(bin_width=0.5), mask="again", progress=False)
+    assert again.shape[0] == 8 and study.features(settings).shape[0] == 8
 
 
 def test_goes_on_where_it_stopped(study):
