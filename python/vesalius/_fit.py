@@ -76,6 +76,7 @@ def fit_study(study: Study, *, outcome: str | None, folds: int, repeats: int, se
     X = _usable(features)
     survival = getattr(y, "dtype", None) is not None and y.dtype.names is not None
     facts, predictions = (_survival if survival else _classification)(X, y, folds, repeats, seed)
-    name = outcome or "outcome"
+    # the column that `table` took: the report finds the outcome by this name
+    name = outcome or ("survival" if survival else str(study.outcomes.columns[0]))
     study.add_predictions(f"{name}: {facts['model']}", predictions, overwrite=True)
     return {"outcome": name, "subjects": len(X), "features": X.shape[1], "folds": folds, "repeats": repeats, **facts}

@@ -341,6 +341,7 @@ def extract(
     return features
 
 
+_WITHOUT_LEVELS = {"morphology", "local_intensity", "intensity_statistics", "intensity_volume_histogram"}
 _MORE_LEVELS = (
     "Texture and histogram features then say next to nothing: set a bin_width in the image's units, the same for all "
     "patients (for PET in SUV 0.5 is common: Leijenaar et al. 2015, doi 10.1038/srep11075), or bin_count=32"
@@ -350,10 +351,12 @@ _MORE_LEVELS = (
 def _arguments(image: Image, mask: Mask, settings: Any) -> Settings:
     _check.image(image)
     _check.mask(mask)
-    if settings is not None and not isinstance(settings, _core.Settings):
+    if settings is None:
+        return Settings()
+    if not isinstance(settings, _core.Settings):
         hint = ": Settings(**settings)" if isinstance(settings, Mapping) else ""
         raise TypeMismatch(f"settings must be vesalius.radiomics.Settings; got {type(settings).__name__}{hint}")
-    return Settings() if settings is None else settings
+    return settings if isinstance(settings, Settings) else _settings(settings.to_dict())
 
 
 def _extract(
@@ -373,10 +376,7 @@ def _extract(
 def _few_levels(features: Features, image: Image, mask: Mask, channel: int = 0) -> str | None:
     """What to warn of where bins of a fixed width leave a region that isn't constant hardly any grey levels."""
     settings = features.settings
-    if settings.bin_count is not None or not {row["family"] for row in features.rows} - {
-        "morphology",
-        "intensity_statistics",
-    }:
+    if settings.bin_count is not None or not {row["family"] for row in features.rows} - _WITHOUT_LEVELS:
         return None
     if not image.tensor.is_floating_point() and settings.bin_width <= 1:
         return None  # whole numbers have no finer levels
