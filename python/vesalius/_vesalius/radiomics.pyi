@@ -18,6 +18,8 @@ class Settings:
     families: typing.Any
     glcm_distances: typing.Any
     interpolation: typing.Any
+    ivh_bin_count: typing.Any
+    ivh_bin_width: typing.Any
     mask_interpolation: typing.Any
     mask_threshold: typing.Any
     outlier_sigma: typing.Any
