@@ -321,7 +321,8 @@ class Study:
     def _index(self, ids: Sequence[Any]) -> pd.Index:
         import pandas as pd
 
-        if any(c.time_point for c in ids):
+        # by the whole study, so that the rows of every table find each other
+        if any(time_point for _, time_point in self.cases):
             return pd.MultiIndex.from_tuples([(c.subject, c.time_point) for c in ids], names=["subject", "time_point"])
         return pd.Index([c.subject for c in ids], name="subject", dtype=object)
 

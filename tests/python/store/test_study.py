@@ -11,9 +11,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sksurv.util import Surv
-from study_cases import FakeFeatures, FakeSettings, fill, make_image, make_mask
+from study_cases import FakeFeatures, FakeSettings, fake_extract, fill, make_image, make_mask
 
 import vesalius as vs
+from vesalius._extract_study import extract_study
 
 
 def assert_same(a, b):
@@ -95,6 +96,21 @@ def test_time_points_and_names(path):
         with pytest.raises(vs.InvalidArgument, match='no image "image"; it has "ct", "pet"'):
             study.image("a", time_point="week 0")
         assert study.clinical.index.names == ["subject", "time_point"]
+
+
+def test_a_later_scan_without_features_leaves_the_table_as_it_was(path):
+    """Invariant: the rows of features, outcomes and clinical data find each other when one case alone has a time point."""
+    settings = FakeSettings()
+    with vs.Study(path) as study:
+        fill(study, 3)
+        extract_study(study, settings, progress=False, extract=fake_extract)
+        before, outcome = study.table(clinical=["age"])
+        study.add("p001", image=make_image(9), time_point="week 12")
+        with pytest.warns(UserWarning, match="1 of 4 cases lack features or outcome"):
+            after, again = study.table(clinical=["age"])
+        assert after.index.tolist() == [("p000", ""), ("p001", ""), ("p002", "")]
+        np.testing.assert_array_equal(after.to_numpy(), before.to_numpy())
+        np.testing.assert_array_equal(again, outcome)
 
 
 def test_changes_of_a_case(path):
