@@ -32,6 +32,10 @@ for suffix in (".nii.gz", ".nrrd", ".mha"):
     assert np.array_equal(image.numpy(), voxels) and np.array_equal(mask.numpy(), labels)
 print("io: NIfTI, NRRD, MetaImage written and read back")
 
+series = next(iter(sorted(Path("/data/io/samples/codecs").glob("*jp2k*.dcm"))))
+assert vs.read_image(str(series), on_problem="warn").tensor.numel() > 0
+print(f"io: {series.name} decoded by GDCM")
+
 features = vs.radiomics.extract(image, mask, vs.radiomics.Settings(bin_width=10))
 inside = voxels[labels == 1].astype(np.float64)
 assert abs(features["stat_mean"] - inside.mean()) < 1e-4, "IBSI Q4LE"
