@@ -18,12 +18,18 @@ from vesalius import _vesalius
 
 def tidy(text: str) -> str:
     text = re.sub(r"^(__version__|torch_version): str = .*$", r"\1: str", text, flags=re.MULTILINE)
-    text = text.replace("__hash__: typing.ClassVar[None] = None", "__hash__: typing.ClassVar[None]  # type: ignore[assignment]")
+    text = text.replace(
+        "__hash__: typing.ClassVar[None] = None", "__hash__: typing.ClassVar[None]  # type: ignore[assignment]"
+    )
     # Two operators that take any object in Python and one type in C++.
     text = re.sub(r"(def __(?:eq|ne)__\(self, \w+): \w+\) -> bool:", r"\1: object) -> bool:", text)
     # Pointer parameters take None, and pybind11 doesn't say so.
     text = re.sub(r"(\bregion: [\w.]+\.Mask)\b(?! \|)", r"\1 | None", text)
-    text = re.sub(r"(: [\w.]+) = None", lambda m: m[0] if m[1].endswith(("Any", "None", "object")) else f"{m[1]} | None = None", text)
+    text = re.sub(
+        r"(: [\w.]+) = None",
+        lambda m: m[0] if m[1].endswith(("Any", "None", "object")) else f"{m[1]} | None = None",
+        text,
+    )
     text = re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)
     return "# SPDX-License-Identifier: Apache-2.0\n# Made by `make stubs`; not to be edited.\n" + text.rstrip() + "\n"
 
@@ -41,9 +47,19 @@ def enums(module: ModuleType) -> list[str]:
 def main(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         made = subprocess.run(
-            [sys.executable, "-m", "pybind11_stubgen", "vesalius._vesalius", "-o", temporary, "--exit-code",
-             *enums(_vesalius)],
-            capture_output=True, text=True, cwd=temporary,
+            [
+                sys.executable,
+                "-m",
+                "pybind11_stubgen",
+                "vesalius._vesalius",
+                "-o",
+                temporary,
+                "--exit-code",
+                *enums(_vesalius),
+            ],
+            capture_output=True,
+            text=True,
+            cwd=temporary,
         )
         if made.returncode != 0:
             sys.exit(made.stdout + made.stderr)

@@ -56,7 +56,9 @@ with vs.Study(str(folder / "study.h5"), mode="r") as study:
 print("store: a study written and read back")
 
 maps = Path("/proc/self/maps").read_text()
-system = sorted({line.split()[-1] for line in maps.splitlines() if any(k in line for k in ("ITK", "hdf5", "gdcm", "yaml"))})
+system = sorted(
+    {line.split()[-1] for line in maps.splitlines() if any(k in line for k in ("ITK", "hdf5", "gdcm", "yaml"))}
+)
 assert all(path.startswith("/site/vesalius.libs/") for path in system), system
 print(f"libraries: {len(system)} of ITK, HDF5, GDCM and yaml-cpp, all from the wheel")
 print(f"wheel-check: passed with Python {sys.version.split()[0]}, torch {torch.__version__}, Vesalius {vs.__version__}")

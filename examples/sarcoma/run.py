@@ -54,24 +54,47 @@ def segment(study: vs.Study) -> pd.DataFrame:
             study.add_mask(patient, result, name=method, overwrite=True)
             measures = vs.segmentation.metrics.evaluate(result, contour, tolerance_mm=TOLERANCE_MM)[1]
             millilitres = image.geometry.voxel_volume / 1000
-            volumes = {"volume (ml)": measures["predicted_voxels"] * millilitres, "contour (ml)": measures["reference_voxels"] * millilitres}
-            rows.append({"patient": patient, "method": name, **{k: measures[k] for k in ("dice", "surface_dice", "hausdorff95")}, **volumes})
+            volumes = {
+                "volume (ml)": measures["predicted_voxels"] * millilitres,
+                "contour (ml)": measures["reference_voxels"] * millilitres,
+            }
+            rows.append(
+                {
+                    "patient": patient,
+                    "method": name,
+                    **{k: measures[k] for k in ("dice", "surface_dice", "hausdorff95")},
+                    **volumes,
+                }
+            )
     return pd.DataFrame(rows)
 
 
-def predict(study: vs.Study, repeats: int, permutations: int) -> tuple[pd.DataFrame, dict[str, vs.outcome.validation.CrossValidation]]:
+def predict(
+    study: vs.Study, repeats: int, permutations: int
+) -> tuple[pd.DataFrame, dict[str, vs.outcome.validation.CrossValidation]]:
     """4. Lung metastasis from all features, and from volume alone, which radiomics has to beat."""
     features, outcome = study.table(outcome=OUTCOME)
     # Everything that looks at the data is a step of the pipeline, and so is fitted on each training fold alone.
     radiomics = make_pipeline(
-        vs.outcome.RedundancyFilter(threshold=0.9), StandardScaler(), vs.outcome.LogisticRegressionCV(penalty="elastic_net", l1_ratio=0.5)
+        vs.outcome.RedundancyFilter(threshold=0.9),
+        StandardScaler(),
+        vs.outcome.LogisticRegressionCV(penalty="elastic_net", l1_ratio=0.5),
     )
     volume = make_pipeline(StandardScaler(), vs.outcome.LogisticRegression(penalty=None))
     models = {"radiomics": (radiomics, features), "volume alone": (volume, np.log(features[["morph_volume"]]))}
     results = {}
     for name, (pipeline, table) in models.items():
         results[name] = vs.outcome.repeated_stratified_cv(
-            pipeline, table, outcome, repeats=repeats, folds=FOLDS, seed=SEED, permutations=permutations, permutation_repeats=2, jobs=2, progress=True
+            pipeline,
+            table,
+            outcome,
+            repeats=repeats,
+            folds=FOLDS,
+            seed=SEED,
+            permutations=permutations,
+            permutation_repeats=2,
+            jobs=2,
+            progress=True,
         )
         study.add_predictions(f"{OUTCOME}: {name}", results[name].mean_prediction.to_frame(), overwrite=True)
     return features, results
@@ -88,7 +111,9 @@ def verdict(results: dict[str, vs.outcome.validation.CrossValidation]) -> str:
     for name, result in results.items():
         low, high = result.auc.interval
         chance = "no better than chance" if low <= 0.5 or result.p_value > 0.05 else "better than chance"
-        said.append(f"{name}: AUC {result.auc.value:.2f} (95 % interval {low:.2f} to {high:.2f}, permutation p = {result.p_value:.3f}), {chance} by these data")
+        said.append(
+            f"{name}: AUC {result.auc.value:.2f} (95 % interval {low:.2f} to {high:.2f}, permutation p = {result.p_value:.3f}), {chance} by these data"
+        )
     first, second = results.values()
     test = vs.outcome.metrics.delong_test(first.y, first.mean_prediction, second.mean_prediction)
     low, high = test.interval
@@ -101,7 +126,13 @@ def verdict(results: dict[str, vs.outcome.validation.CrossValidation]) -> str:
     return f"{'. '.join(said)}. Difference {test.difference:+.2f} ({low:+.2f} to {high:+.2f}; DeLong p = {test.p:.2f}): {compared}."
 
 
-def write_report(study: vs.Study, measures: pd.DataFrame, features: pd.DataFrame, results: dict[str, vs.outcome.validation.CrossValidation], folder: Path) -> Path:
+def write_report(
+    study: vs.Study,
+    measures: pd.DataFrame,
+    features: pd.DataFrame,
+    results: dict[str, vs.outcome.validation.CrossValidation],
+    folder: Path,
+) -> Path:
     """5. One page with figures; says what was done, what came out, and what it doesn't show."""
     shown = results["radiomics"]
     positive, repeats, permutations = int(shown.y.sum()), shown.predictions.shape[1], len(shown.null_auc)
@@ -114,20 +145,33 @@ def write_report(study: vs.Study, measures: pd.DataFrame, features: pd.DataFrame
     report.section("Segmentation against the physician's contour")
     by_patient = measures[measures.method == "41 % of SUVmax"].set_index("patient").dice
     middle = (by_patient - by_patient.median()).abs().idxmin()
-    masks = {"physician": study.mask(middle)} | {name: study.mask(middle, name=method) for name, method in METHODS.items()}
+    masks = {"physician": study.mask(middle)} | {
+        name: study.mask(middle, name=method) for name, method in METHODS.items()
+    }
     report.figure(
-        "slices", vs.plot.slices(study.image(middle), masks),
+        "slices",
+        vs.plot.slices(study.image(middle), masks),
         f"{middle}, the patient with the median Dice of the 41 % method ({by_patient[middle]:.2f}), through the largest area of the contour. "
         "Radiological view: the patient's right is on the left.",
     )
     summary = measures.groupby("method")[["dice", "surface_dice", "hausdorff95"]].agg(median_iqr).loc[list(METHODS)]
     summary.index.name = None
-    summary.columns = ["Dice", f"surface Dice at {TOLERANCE_MM:g} mm, by area", "95th-percentile Hausdorff distance (mm)"]
+    summary.columns = [
+        "Dice",
+        f"surface Dice at {TOLERANCE_MM:g} mm, by area",
+        "95th-percentile Hausdorff distance (mm)",
+    ]
     report.table(summary, caption="Median (interquartile range) over patients")
     groups = {name: measures[measures.method == name] for name in METHODS}
     report.row(
         ("dice", vs.plot.boxes({n: g.dice for n, g in groups.items()}, label="Dice"), "Dice of each patient."),
-        ("hausdorff", vs.plot.boxes({n: g.hausdorff95 for n, g in groups.items()}, label="95th-percentile Hausdorff distance (mm)"), "Distance of each patient; less is better."),
+        (
+            "hausdorff",
+            vs.plot.boxes(
+                {n: g.hausdorff95 for n, g in groups.items()}, label="95th-percentile Hausdorff distance (mm)"
+            ),
+            "Distance of each patient; less is better.",
+        ),
     )
     ratio = (measures["volume (ml)"] / measures["contour (ml)"]).groupby(measures.method).median()
     report.text(
@@ -141,17 +185,33 @@ def write_report(study: vs.Study, measures: pd.DataFrame, features: pd.DataFrame
     curves = {}
     for name, result in results.items():
         curve = vs.outcome.metrics.roc_curve(result.y, result.mean_prediction)
-        curves[name] = (curve.false_positive_rate, curve.true_positive_rate, f"{name}, AUC {result.auc.value:.2f} ({result.auc.interval[0]:.2f}–{result.auc.interval[1]:.2f})")
+        curves[name] = (
+            curve.false_positive_rate,
+            curve.true_positive_rate,
+            f"{name}, AUC {result.auc.value:.2f} ({result.auc.interval[0]:.2f}–{result.auc.interval[1]:.2f})",
+        )
     report.row(
-        ("roc", vs.plot.roc(curves), f"ROC curves of predictions for patients the model had not seen, averaged over {repeats} repeats."),
-        ("calibration", vs.plot.calibration(shown.mean_prediction, shown.y), "Calibration of the radiomics model, out of fold. Ticks are patients."),
+        (
+            "roc",
+            vs.plot.roc(curves),
+            f"ROC curves of predictions for patients the model had not seen, averaged over {repeats} repeats.",
+        ),
+        (
+            "calibration",
+            vs.plot.calibration(shown.mean_prediction, shown.y),
+            "Calibration of the radiomics model, out of fold. Ticks are patients.",
+        ),
     )
     report.table(
         pd.DataFrame(
             {
                 name: {
-                    "AUC": r.auc.value, "95 % interval, from": r.auc.interval[0], "to": r.auc.interval[1],
-                    "lowest repeat": r.auc_per_repeat.min(), "highest repeat": r.auc_per_repeat.max(), "permutation p": r.p_value,
+                    "AUC": r.auc.value,
+                    "95 % interval, from": r.auc.interval[0],
+                    "to": r.auc.interval[1],
+                    "lowest repeat": r.auc_per_repeat.min(),
+                    "highest repeat": r.auc_per_repeat.max(),
+                    "permutation p": r.p_value,
                 }
                 for name, r in results.items()
             }
@@ -170,18 +230,31 @@ def write_report(study: vs.Study, measures: pd.DataFrame, features: pd.DataFrame
     )
 
     report.section("Features")
-    report.text(f"{features.shape[1]} features of the physician's contour, defined by the Image Biomarker Standardisation Initiative (IBSI).")
+    report.text(
+        f"{features.shape[1]} features of the physician's contour, defined by the Image Biomarker Standardisation Initiative (IBSI)."
+    )
     auc = {n: vs.outcome.metrics.roc_auc(shown.y, features[n]).value for n in features if features[n].nunique() > 1}
     table = features.describe().T[["mean", "std", "min", "50%", "max"]].rename(columns={"50%": "median"})
     table["AUC alone"] = pd.Series(auc)
     catalogue = vs.radiomics.catalogue()
     table.insert(0, "unit", catalogue.unit.reindex(table.index).fillna("1"))
     table.insert(0, "IBSI code", catalogue.code.reindex(table.index).fillna(""))
-    report.table(table, caption="Over patients. 'AUC alone' ranks patients by the one feature, not cross-validated; among so many, some are far from 0.5 by chance.", digits=3)
+    report.table(
+        table,
+        caption="Over patients. 'AUC alone' ranks patients by the one feature, not cross-validated; among so many, some are far from 0.5 by chance.",
+        digits=3,
+    )
     report.table(features, folded="Every value", digits=4)
 
     report.section("Provenance")
-    report.facts({"Vesalius": vs.__version__, "settings (SHA-256)": SETTINGS.hash(), "seed": SEED, "study": Path(study.path).name})
+    report.facts(
+        {
+            "Vesalius": vs.__version__,
+            "settings (SHA-256)": SETTINGS.hash(),
+            "seed": SEED,
+            "study": Path(study.path).name,
+        }
+    )
     report.preformatted(SETTINGS.to_yaml(), folded="Settings of the features (YAML)")
     report.preformatted((DATA / "SOURCE.md").read_text(encoding="utf-8"), folded="Data, licence and citations")
     return report.write(folder)

@@ -39,7 +39,9 @@ def load() -> None:
     try:
         import torch  # libtorch must be in the process before the extension is
     except ImportError as error:
-        raise ImportError("Vesalius runs on PyTorch, and torch can't be imported. Install it: pip install torch") from error
+        raise ImportError(
+            "Vesalius runs on PyTorch, and torch can't be imported. Install it: pip install torch"
+        ) from error
 
     folder = extension_folder()
     if folder is None:

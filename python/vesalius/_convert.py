@@ -51,7 +51,10 @@ def _sitk_parts(image: Any) -> tuple[torch.Tensor, Geometry]:
             (1, *voxels.shape[:2]),
             spacing=(1.0, *_reversed(image.GetSpacing())),
             origin=(0.0, *_reversed(image.GetOrigin())),
-            direction=[[1, 0, 0], *[[0, *row] for row in np.reshape(image.GetDirection(), (2, 2))[::-1, ::-1].tolist()]],
+            direction=[
+                [1, 0, 0],
+                *[[0, *row] for row in np.reshape(image.GetDirection(), (2, 2))[::-1, ::-1].tolist()],
+            ],
         )
         voxels = voxels.unsqueeze(0)
     elif dimension == 3:

@@ -29,8 +29,13 @@ def html(image: Image | Mask) -> str:
     }
     if isinstance(image, Mask):
         names = image.names
-        rows["labels"] = ", ".join(f"{label} {names.get(label, '')}".strip() for label in image.labels) or "none: the mask is empty"
+        rows["labels"] = (
+            ", ".join(f"{label} {names.get(label, '')}".strip() for label in image.labels) or "none: the mask is empty"
+        )
     rows.update({k: v for k, v in image.metadata.items() if k in ("modality", "units")})
-    table = "".join(f"<tr><th style='text-align:left'>{escape.escape(k)}</th><td style='text-align:left'>{escape.escape(str(v))}</td></tr>" for k, v in rows.items())
+    table = "".join(
+        f"<tr><th style='text-align:left'>{escape.escape(k)}</th><td style='text-align:left'>{escape.escape(str(v))}</td></tr>"
+        for k, v in rows.items()
+    )
     picture = base64.b64encode(png(image)).decode()
     return f"<div><b>{kind}</b><table>{table}</table><img src='data:image/png;base64,{picture}' style='max-width:100%'/></div>"

@@ -117,7 +117,9 @@ def extract_study(
                     bar.update()
     except KeyboardInterrupt as interrupt:
         done = sum(study.has_features(s, settings, time_point=t, **names) for s, t in study.cases)
-        raise Cancelled(f"stopped: {done} of {len(study)} cases have their features in {study.path}; the same call goes on from there") from interrupt
+        raise Cancelled(
+            f"stopped: {done} of {len(study)} cases have their features in {study.path}; the same call goes on from there"
+        ) from interrupt
     finally:
         if bar is not None:
             bar.close()
@@ -187,7 +189,9 @@ def _run(cases: list[Case], work: Work, jobs: int) -> Iterator[tuple[Case, Any]]
                 except queue.Full:
                     continue
 
-    threads = [threading.Thread(target=serve, name=f"vesalius-extract-{i}", daemon=True) for i in range(min(jobs, len(cases)))]
+    threads = [
+        threading.Thread(target=serve, name=f"vesalius-extract-{i}", daemon=True) for i in range(min(jobs, len(cases)))
+    ]
     for thread in threads:
         thread.start()
     try:

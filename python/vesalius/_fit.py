@@ -19,20 +19,32 @@ def _usable(features: pd.DataFrame) -> pd.DataFrame:
     """Without the columns that no fold could use: missing values or one value only."""
     kept = features.loc[:, features.notna().all() & (features.nunique() > 1)]
     if kept.shape[1] == 0:
-        raise InvalidArgument("no feature has a value for every subject and more than one value; extract features first (`vesalius extract study.h5`)")
+        raise InvalidArgument(
+            "no feature has a value for every subject and more than one value; extract features first (`vesalius extract study.h5`)"
+        )
     return kept
 
 
-def _classification(X: pd.DataFrame, y: Any, folds: int, repeats: int, seed: int) -> tuple[dict[str, Any], pd.DataFrame]:
+def _classification(
+    X: pd.DataFrame, y: Any, folds: int, repeats: int, seed: int
+) -> tuple[dict[str, Any], pd.DataFrame]:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     from . import outcome
 
     pipeline = make_pipeline(outcome.RedundancyFilter(), StandardScaler(), outcome.LogisticRegressionCV())
-    result = outcome.repeated_stratified_cv(pipeline, X, y, folds=folds, repeats=repeats, seed=seed, permutations=100, jobs=2)
+    result = outcome.repeated_stratified_cv(
+        pipeline, X, y, folds=folds, repeats=repeats, seed=seed, permutations=100, jobs=2
+    )
     low, high = result.auc.interval
-    facts = {"model": "elastic-net logistic regression", "auc": result.auc.value, "auc_lower": low, "auc_upper": high, "permutation_p": result.p_value}
+    facts = {
+        "model": "elastic-net logistic regression",
+        "auc": result.auc.value,
+        "auc_lower": low,
+        "auc_upper": high,
+        "permutation_p": result.p_value,
+    }
     return facts, result.mean_prediction.to_frame()
 
 

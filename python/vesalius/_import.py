@@ -21,7 +21,9 @@ def _one(folder: Path, pattern: str, what: str) -> Path:
     if len(found) != 1:
         listed = ", ".join(p.name for p in found[:5]) or "nothing"
         there = ", ".join(sorted(p.name for p in folder.iterdir())[:8])
-        raise InvalidArgument(f"{folder}: expected one {what} that matches {pattern!r}, found {listed}. The folder holds: {there}")
+        raise InvalidArgument(
+            f"{folder}: expected one {what} that matches {pattern!r}, found {listed}. The folder holds: {there}"
+        )
     return found[0]
 
 
@@ -79,7 +81,13 @@ def import_folder(
                 picture = read_image(str(_one(case, image, "image")))
                 picture.metadata = {**picture.metadata, **(metadata or {})}
                 outline = read_mask(str(_one(case, mask, "mask")), like=picture) if mask else None
-                study.add(case.name, image=picture, mask=outline, clinical=_row(clinical, case.name), outcome=_row(outcomes, case.name))
+                study.add(
+                    case.name,
+                    image=picture,
+                    mask=outline,
+                    clinical=_row(clinical, case.name),
+                    outcome=_row(outcomes, case.name),
+                )
                 added += 1
             if bar is not None:
                 bar.update()

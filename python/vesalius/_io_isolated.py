@@ -23,7 +23,13 @@ def read_isolated(path: str, timeout: float, memory: int, **options: Any) -> Ima
     import torch
 
     with tempfile.TemporaryDirectory(prefix="vesalius-") as folder:
-        job = {"path": os.path.abspath(path), "folder": folder, "memory": memory, "cpu": int(timeout) + 1, "options": options}
+        job = {
+            "path": os.path.abspath(path),
+            "folder": folder,
+            "memory": memory,
+            "cpu": int(timeout) + 1,
+            "options": options,
+        }
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
         try:
             done = subprocess.run(
@@ -36,17 +42,23 @@ def read_isolated(path: str, timeout: float, memory: int, **options: Any) -> Ima
                 env=environment,
             )
         except subprocess.TimeoutExpired:
-            raise errors.FormatError(f"{path}: reading it took more than {timeout:g} s and was stopped (isolate=True)") from None
+            raise errors.FormatError(
+                f"{path}: reading it took more than {timeout:g} s and was stopped (isolate=True)"
+            ) from None
         answer_file = Path(folder, "answer.json")
         if not answer_file.exists():
             how = f"signal {-done.returncode}" if done.returncode < 0 else f"exit code {done.returncode}"
             last = done.stderr.strip().splitlines()[-1:] or [""]
-            raise errors.FormatError(f"{path}: the process that read it ended with {how} (isolate=True). {last[0]}".rstrip())
+            raise errors.FormatError(
+                f"{path}: the process that read it ended with {how} (isolate=True). {last[0]}".rstrip()
+            )
         answer = json.loads(answer_file.read_text())
         if "error" in answer:
             raise getattr(errors, answer["error"], errors.FormatError)(answer["message"])
         voxels = np.load(Path(folder, "voxels.npy"), allow_pickle=False)
-    geometry = Geometry(answer["size"], spacing=answer["spacing"], origin=answer["origin"], direction=answer["direction"])
+    geometry = Geometry(
+        answer["size"], spacing=answer["spacing"], origin=answer["origin"], direction=answer["direction"]
+    )
     return Image(torch.from_numpy(voxels), geometry, metadata={**answer["metadata"], "path": path})
 
 
@@ -70,10 +82,19 @@ def worker() -> None:
         image = io.read_image(job["path"], **job["options"])
         np.save(folder / "voxels.npy", image.numpy(), allow_pickle=False)
         g = image.geometry
-        answer = {"size": g.size, "spacing": g.spacing, "origin": g.origin, "direction": g.direction, "metadata": dict(image.metadata)}
+        answer = {
+            "size": g.size,
+            "spacing": g.spacing,
+            "origin": g.origin,
+            "direction": g.direction,
+            "metadata": dict(image.metadata),
+        }
     except errors.Error as error:
         answer = {"error": type(error).__name__, "message": str(error)}
     except MemoryError:
-        answer = {"error": "IoError", "message": f"{job['path']}: reading it took more than {job['memory']} bytes (isolate=True)"}
+        answer = {
+            "error": "IoError",
+            "message": f"{job['path']}: reading it took more than {job['memory']} bytes (isolate=True)",
+        }
     (folder / "answer.tmp").write_text(json.dumps(answer))
     os.replace(folder / "answer.tmp", folder / "answer.json")

@@ -73,9 +73,14 @@ def verify(path: PathLike, *, megabytes: int = 4096, seconds: int = 600) -> Veri
     if not path.exists():
         raise IoError(f"there is no study {path}")
     command = [sys.executable, "-m", "vesalius._verify", os.path.abspath(path), str(megabytes), str(seconds)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [_package_parent(), os.environ.get("PYTHONPATH")]))}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, [_package_parent(), os.environ.get("PYTHONPATH")])),
+    }
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, env=environment, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=seconds + 60, env=environment, check=False
+        )
     except subprocess.TimeoutExpired:
         return VerifyReport(path, [f"the check took more than {seconds} s"])
     if done.returncode == 0:

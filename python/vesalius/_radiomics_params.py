@@ -10,13 +10,31 @@ from typing import Any
 from .errors import FormatError, InvalidArgument, NotSupported
 
 _INTERPOLATORS = {
-    "sitkNearestNeighbor": "nearest", "sitkLinear": "linear", "sitkBSpline": "cubic", 1: "nearest", 2: "linear", 3: "cubic",
+    "sitkNearestNeighbor": "nearest",
+    "sitkLinear": "linear",
+    "sitkBSpline": "cubic",
+    1: "nearest",
+    2: "linear",
+    3: "cubic",
 }
 _FAMILIES = {"firstorder": ["intensity_statistics", "intensity_histogram"], "shape": ["morphology"]}
 # Entries without influence on what is computed here (`label` and the like are arguments of `extract`).
 _WITHOUT_EFFECT = {
-    "label", "label_channel", "additionalInfo", "enableCExtensions", "geometryTolerance", "correctMask", "preCrop", "padDistance",
-    "minimumROIDimensions", "minimumROISize", "voxelArrayShift", "symmetricalGLCM", "gldm_a", "distances", "kernelRadius",
+    "label",
+    "label_channel",
+    "additionalInfo",
+    "enableCExtensions",
+    "geometryTolerance",
+    "correctMask",
+    "preCrop",
+    "padDistance",
+    "minimumROIDimensions",
+    "minimumROISize",
+    "voxelArrayShift",
+    "symmetricalGLCM",
+    "gldm_a",
+    "distances",
+    "kernelRadius",
 }
 
 
@@ -27,7 +45,9 @@ def _read(params: Any) -> Mapping[str, Any]:
     try:
         import yaml
     except ImportError as error:
-        raise ImportError("reading a PyRadiomics parameter file needs PyYAML (pip install pyyaml); or pass its content as a dict") from error
+        raise ImportError(
+            "reading a PyRadiomics parameter file needs PyYAML (pip install pyyaml); or pass its content as a dict"
+        ) from error
     try:
         content = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
@@ -77,21 +97,27 @@ def _families(params: Mapping[str, Any]) -> dict[str, Any]:
     wanted = [family for name in classes for family in _FAMILIES.get(name, [name])]
     unknown = [name for name in wanted if name not in core.families()]
     if unknown:
-        raise NotSupported(f"PyRadiomics' feature classes {', '.join(unknown)} have no counterpart here; there are the families {', '.join(core.families())}")
+        raise NotSupported(
+            f"PyRadiomics' feature classes {', '.join(unknown)} have no counterpart here; there are the families {', '.join(core.families())}"
+        )
     for name, chosen in classes.items():
         if chosen:
             names = [f"original_{name}_{feature}" for feature in chosen]
             known = {row["pyradiomics"] for row in core.catalogue()}
             missing = [n for n in names if n not in known]
             if missing:
-                raise NotSupported(f"no feature here means the same as PyRadiomics' {', '.join(missing)}; families are computed whole: leave the list empty and choose from the result")
+                raise NotSupported(
+                    f"no feature here means the same as PyRadiomics' {', '.join(missing)}; families are computed whole: leave the list empty and choose from the result"
+                )
     return {"families": wanted}
 
 
 def convert(params: Any) -> dict[str, Any]:
     """Keyword arguments for Settings; raises NotSupported with every entry that can't be said."""
     content = _read(params)
-    setting = dict(content.get("setting", content if "featureClass" not in content and "imageType" not in content else {}) or {})
+    setting = dict(
+        content.get("setting", content if "featureClass" not in content and "imageType" not in content else {}) or {}
+    )
     problems: list[str] = []
     out: dict[str, Any] = {"bin_width": 25.0}
     out |= _resample(setting, problems)
@@ -100,9 +126,10 @@ def convert(params: Any) -> dict[str, Any]:
         out["bin_count"] = int(count)
     if (width := setting.pop("binWidth", None)) is not None:
         out["bin_width"] = float(width)
-    if (distances := setting.pop("distances", None)) is not None:
-        if list(distances) != [1]:
-            problems.append(f"distances {distances}: PyRadiomics pools distances; here glcm_distances gives each its own features")
+    if (distances := setting.pop("distances", None)) is not None and list(distances) != [1]:
+        problems.append(
+            f"distances {distances}: PyRadiomics pools distances; here glcm_distances gives each its own features"
+        )
     if setting.pop("force2D", False):
         if setting.pop("force2Ddimension", 0) != 0:
             problems.append("force2Ddimension: slices are along axis 0 (z); reorient the image first")

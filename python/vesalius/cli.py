@@ -113,9 +113,19 @@ def _extract(arguments: argparse.Namespace) -> dict[str, Any]:
             frame.to_csv(arguments.output)
         except OSError as error:
             raise IoError(f"can't write {arguments.output}: {error}") from error
-        return {"written": arguments.output, "rows": frame.shape[0], "columns": frame.shape[1], "settings_hash": settings.hash()}
+        return {
+            "written": arguments.output,
+            "rows": frame.shape[0],
+            "columns": frame.shape[1],
+            "settings_hash": settings.hash(),
+        }
     if arguments.mask is None:
-        return {"study": arguments.image, "subjects": frame.shape[0], "features": frame.shape[1], "settings_hash": settings.hash()}
+        return {
+            "study": arguments.image,
+            "subjects": frame.shape[0],
+            "features": frame.shape[1],
+            "settings_hash": settings.hash(),
+        }
     return {str(name): value for name, value in frame["value"].items()}
 
 
@@ -127,7 +137,9 @@ def _segment(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.model:
         model = vs.segmentation.Model.load(arguments.model)
     else:
-        model = vs.segmentation.Model(vs.segmentation.Plan(method=arguments.method, keep="touching" if region else "all"))
+        model = vs.segmentation.Model(
+            vs.segmentation.Plan(method=arguments.method, keep="touching" if region else "all")
+        )
     mask = model.predict(image, region=region)
     vs.write_mask(mask, arguments.output)
     result: dict[str, Any] = {"written": arguments.output, "voxels": int((mask.tensor != 0).sum())}
@@ -142,7 +154,9 @@ def _fit(arguments: argparse.Namespace) -> dict[str, Any]:
     from ._fit import fit_study
 
     with _open_study(arguments.study) as study:
-        return fit_study(study, outcome=arguments.outcome, folds=arguments.folds, repeats=arguments.repeats, seed=arguments.seed)
+        return fit_study(
+            study, outcome=arguments.outcome, folds=arguments.folds, repeats=arguments.repeats, seed=arguments.seed
+        )
 
 
 def _report(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -186,13 +200,22 @@ def _parser() -> argparse.ArgumentParser:
 
     def add(name: str, run: Command, summary: str, examples: str) -> argparse.ArgumentParser:
         command = commands.add_parser(
-            name, help=summary, description=summary, epilog=f"examples:\n{examples}", formatter_class=argparse.RawDescriptionHelpFormatter
+            name,
+            help=summary,
+            description=summary,
+            epilog=f"examples:\n{examples}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         command.set_defaults(run=run)
         command.add_argument("--json", action="store_true", help="print the result as JSON and no progress bar")
         return command
 
-    command = add("info", _info, "What a file, a DICOM folder or a study holds.", "  vesalius info ct.nii.gz\n  vesalius info dicom_folder/ --json\n  vesalius info study.h5")
+    command = add(
+        "info",
+        _info,
+        "What a file, a DICOM folder or a study holds.",
+        "  vesalius info ct.nii.gz\n  vesalius info dicom_folder/ --json\n  vesalius info study.h5",
+    )
     command.add_argument("path", help="image, DICOM folder or study")
 
     command = add(
@@ -204,12 +227,23 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("study", help="study file, made where there is none")
     command.add_argument("folder", help="folder with one subfolder a subject")
-    command.add_argument("--image", required=True, metavar="PATTERN", help="file (or DICOM folder) name of the image in each subfolder; wildcards allowed")
+    command.add_argument(
+        "--image",
+        required=True,
+        metavar="PATTERN",
+        help="file (or DICOM folder) name of the image in each subfolder; wildcards allowed",
+    )
     command.add_argument("--mask", metavar="PATTERN", help="file name of the mask in each subfolder")
     command.add_argument("--outcomes", metavar="CSV", help="table of outcomes, one row a subject")
     command.add_argument("--clinical", metavar="CSV", help="table of clinical data, one row a subject")
     command.add_argument("--id", metavar="COLUMN", help="column that names the subject (default: the first)")
-    command.add_argument("--metadata", metavar="NAME=VALUE", action="append", default=[], help="said of every image, such as modality=PT or units=SUVbw")
+    command.add_argument(
+        "--metadata",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="said of every image, such as modality=PT or units=SUVbw",
+    )
 
     command = add(
         "extract",
@@ -234,7 +268,9 @@ def _parser() -> argparse.ArgumentParser:
     group = command.add_mutually_exclusive_group(required=True)
     group.add_argument("--model", metavar="BUNDLE", help="folder of a model bundle")
     group.add_argument("--method", help="a classical method, such as otsu or percent_of_maximum")
-    command.add_argument("--region", metavar="MASK", help="where to look: the result is connected to this mask's region")
+    command.add_argument(
+        "--region", metavar="MASK", help="where to look: the result is connected to this mask's region"
+    )
     command.add_argument("--reference", metavar="MASK", help="also measure the result against this mask")
     command.add_argument("-o", "--output", required=True, metavar="MASK", help="file to write, such as tumour.nii.gz")
 
@@ -257,12 +293,22 @@ def _parser() -> argparse.ArgumentParser:
     command = add("repair", _repair, "Makes a study's index anew from its cases.", "  vesalius repair study.h5")
     command.add_argument("study")
 
-    command = add("verify", _verify, "Checks a study, in a process of its own: checksums, links, version.", "  vesalius verify study.h5 --seconds 60")
+    command = add(
+        "verify",
+        _verify,
+        "Checks a study, in a process of its own: checksums, links, version.",
+        "  vesalius verify study.h5 --seconds 60",
+    )
     command.add_argument("study")
     command.add_argument("--megabytes", type=int, default=4096, help="memory the check may use (default 4096)")
     command.add_argument("--seconds", type=int, default=600, help="time the check may use (default 600)")
 
-    command = add("pack", _pack, "Makes one self-contained file of a study.", "  vesalius pack study.h5 one.h5\n  vesalius pack --unpack one.h5 study.h5")
+    command = add(
+        "pack",
+        _pack,
+        "Makes one self-contained file of a study.",
+        "  vesalius pack study.h5 one.h5\n  vesalius pack --unpack one.h5 study.h5",
+    )
     command.add_argument("study")
     command.add_argument("output")
     command.add_argument("--unpack", action="store_true", help="the reverse")

@@ -160,7 +160,12 @@ def read_mask(
         like = Image(like.tensor, like.geometry)
     if like is not None:
         _check.image(like, "like")
-    arguments: dict[str, Any] = {"rois": _names(roi), "segments": _names(segment), "series": series, "on_problem": on_problem}
+    arguments: dict[str, Any] = {
+        "rois": _names(roi),
+        "segments": _names(segment),
+        "series": series,
+        "on_problem": on_problem,
+    }
     with _reporter(progress) as report:
         if not resample:
             return _io.read_mask(os.fspath(path), like, progress=report, **arguments)

@@ -111,7 +111,12 @@ def draw_slice(
     width = geometry.size[columns] * geometry.spacing[columns]
     extent = (0.0, width, height, 0.0)
     drawn = axes.imshow(
-        _plane(voxels, plane, index).astype(np.float64), extent=extent, cmap=cmap or automatic, vmin=low, vmax=high, interpolation="nearest"
+        _plane(voxels, plane, index).astype(np.float64),
+        extent=extent,
+        cmap=cmap or automatic,
+        vmin=low,
+        vmax=high,
+        interpolation="nearest",
     )
     x = (np.arange(geometry.size[columns]) + 0.5) * geometry.spacing[columns]
     y = (np.arange(geometry.size[rows]) + 0.5) * geometry.spacing[rows]
@@ -127,13 +132,24 @@ def draw_slice(
     # Letters and bar stand out against both dark and light images, and from the outlines.
     ink = "#0072B2" if (cmap or automatic).endswith("_r") else "#F0E442"
     for letter, (u, v, ha, va) in zip(
-        letters, [(0.02, 0.5, "left", "center"), (0.98, 0.5, "right", "center"), (0.5, 0.98, "center", "top"), (0.5, 0.02, "center", "bottom")], strict=True
+        letters,
+        [
+            (0.02, 0.5, "left", "center"),
+            (0.98, 0.5, "right", "center"),
+            (0.5, 0.98, "center", "top"),
+            (0.5, 0.02, "center", "bottom"),
+        ],
+        strict=True,
     ):
         axes.text(u, v, letter, transform=axes.transAxes, ha=ha, va=va, fontsize=8, color=ink, weight="bold")
     if scale_bar:
         length = next((s for s in (100, 50, 20, 10, 5, 2, 1) if s < 0.35 * width), width / 3)
-        axes.plot([0.05 * width, 0.05 * width + length], [0.94 * height] * 2, color=ink, linewidth=2, solid_capstyle="butt")
-        axes.text(0.05 * width + length / 2, 0.925 * height, f"{length:g} mm", ha="center", va="bottom", fontsize=6, color=ink)
+        axes.plot(
+            [0.05 * width, 0.05 * width + length], [0.94 * height] * 2, color=ink, linewidth=2, solid_capstyle="butt"
+        )
+        axes.text(
+            0.05 * width + length / 2, 0.925 * height, f"{length:g} mm", ha="center", va="bottom", fontsize=6, color=ink
+        )
     axes.set_xticks([])
     axes.set_yticks([])
     axes.set_title(f"{plane}, slice {index + 1} of {voxels.shape[axis]}", fontsize=8)
@@ -173,7 +189,9 @@ def slices(
     drawn = None
     panels = figure.subplots(1, len(planes), squeeze=False)[0]
     for axes, plane in zip(panels, planes, strict=True):
-        drawn = draw_slice(axes, image, masks, plane=plane, index=index, window=window, cmap=cmap, legend=axes is panels[0])
+        drawn = draw_slice(
+            axes, image, masks, plane=plane, index=index, window=window, cmap=cmap, legend=axes is panels[0]
+        )
     if drawn is not None:
         figure.colorbar(drawn, ax=list(panels), shrink=0.8, label=image.metadata.get("units", ""))
     return figure
@@ -205,7 +223,9 @@ def calibration(predicted: Any, observed: Any, *, bins: int = 5) -> Figure:
         half = z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
         x = predicted[group].mean()
         axes.plot([x, x], [centre - half, centre + half], color=COLOURS[0], linewidth=1)
-        axes.plot(x, p, "o", color=COLOURS[0], markersize=5, label=f"groups of {n}, 95 % interval" if number == 0 else None)
+        axes.plot(
+            x, p, "o", color=COLOURS[0], markersize=5, label=f"groups of {n}, 95 % interval" if number == 0 else None
+        )
     axes.plot(predicted, np.where(observed > 0, 1.03, -0.03), "|", color="0.4", markersize=5, alpha=0.6)
     axes.set(xlabel="predicted probability", ylabel="observed frequency", xlim=(0, 1), ylim=(-0.06, 1.06))
     axes.legend(loc="upper left", fontsize=7, frameon=False)
@@ -224,7 +244,9 @@ def kaplan_meier(curves: Mapping[str, tuple[Any, Any, Any, Any]], *, unit: str =
     return figure
 
 
-def forest(names: Sequence[str], estimates: Any, lower: Any, upper: Any, *, label: str = "estimate", reference: float = 0.0) -> Figure:
+def forest(
+    names: Sequence[str], estimates: Any, lower: Any, upper: Any, *, label: str = "estimate", reference: float = 0.0
+) -> Figure:
     """Estimates with intervals, one a row, the first on top."""
     estimates, lower, upper = (np.asarray(v, float) for v in (estimates, lower, upper))
     figure = new_figure(5.6, 0.9 + 0.26 * len(names))

@@ -178,8 +178,12 @@ class Features(Mapping[str, float]):
         if len(found) == 1:
             return found[0]
         if not found:
-            raise InvalidArgument(f'"{key}" ({row["title"]}) was not computed: add "{row["family"]}" to the setting "families"')
-        raise InvalidArgument(f'"{key}" was computed in several ways; say which: {", ".join(self.names[i] for i in found)}')
+            raise InvalidArgument(
+                f'"{key}" ({row["title"]}) was not computed: add "{row["family"]}" to the setting "families"'
+            )
+        raise InvalidArgument(
+            f'"{key}" was computed in several ways; say which: {", ".join(self.names[i] for i in found)}'
+        )
 
     def __getitem__(self, key: str) -> float:
         try:
@@ -243,13 +247,19 @@ class Features(Mapping[str, float]):
             lines = []
             for i in indices:
                 value = self.values[i]
-                shown = f"{value:.6g}" if np.isfinite(value) else f"<i title='{escape(self.reasons.get(self.names[i], ''))}'>undefined</i>"
+                shown = (
+                    f"{value:.6g}"
+                    if np.isfinite(value)
+                    else f"<i title='{escape(self.reasons.get(self.names[i], ''))}'>undefined</i>"
+                )
                 unit = "" if self.units[i] == "1" else escape(self.units[i])
                 lines.append(
                     f"<tr><td>{escape(self.rows[i]['title'])}</td><td><code>{self.names[i]}</code></td>"
                     f"<td style='text-align:right'>{shown}</td><td>{unit}</td><td>{self.codes[i]}</td></tr>"
                 )
-            parts.append(f"<details><summary>{escape(title)} ({len(indices)})</summary><table>{''.join(lines)}</table></details>")
+            parts.append(
+                f"<details><summary>{escape(title)} ({len(indices)})</summary><table>{''.join(lines)}</table></details>"
+            )
         return "".join(parts)
 
 

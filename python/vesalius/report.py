@@ -65,7 +65,9 @@ class Report:
         """Adds a figure, to be written as ``<name>.png``; captions say what is seen."""
         self._figures.append((name, figure))
         alt = html.escape(caption, quote=True)
-        self._parts.append(f"<figure><img src='{html.escape(name)}.png' alt='{alt}'><figcaption>{html.escape(caption)}</figcaption></figure>")
+        self._parts.append(
+            f"<figure><img src='{html.escape(name)}.png' alt='{alt}'><figcaption>{html.escape(caption)}</figcaption></figure>"
+        )
 
     def row(self, *figures: tuple[str, Figure, str]) -> None:
         """Figures side by side: (name, figure, caption) each."""
@@ -76,14 +78,21 @@ class Report:
 
     def table(self, frame: pd.DataFrame, *, caption: str = "", folded: str = "", digits: int = 4) -> None:
         """A table; long ones scroll. `folded` puts it behind a line to click on."""
-        body = frame.to_html(border=0, na_rep="–", float_format=lambda v: f"{v:.{digits}g}", justify="right", escape=True)
+        body = frame.to_html(
+            border=0, na_rep="–", float_format=lambda v: f"{v:.{digits}g}", justify="right", escape=True
+        )
         scrolled = f"<div class='scroll'>{body}</div>" if len(frame) > 12 or frame.shape[1] > 8 else body
         if caption:
             scrolled = f"<p class='lead'>{html.escape(caption)}</p>{scrolled}"
-        self._parts.append(f"<details><summary>{html.escape(folded)}</summary>{scrolled}</details>" if folded else scrolled)
+        self._parts.append(
+            f"<details><summary>{html.escape(folded)}</summary>{scrolled}</details>" if folded else scrolled
+        )
 
     def facts(self, facts: Mapping[str, Any]) -> None:
-        rows = "".join(f"<tr><td>{html.escape(str(k))}</td><td style='text-align:left'>{html.escape(str(v))}</td></tr>" for k, v in facts.items())
+        rows = "".join(
+            f"<tr><td>{html.escape(str(k))}</td><td style='text-align:left'>{html.escape(str(v))}</td></tr>"
+            for k, v in facts.items()
+        )
         self._parts.append(f"<table>{rows}</table>")
 
     def preformatted(self, text: str, *, folded: str = "") -> None:
@@ -128,7 +137,10 @@ def _roc_curves(predictions: Mapping[str, pd.DataFrame], outcomes: pd.DataFrame)
         both = frame[["prediction"]].join(outcomes[[outcome]]).dropna().astype(float)
         if set(both[outcome].unique()) != {0.0, 1.0}:
             continue
-        auc, curve = metrics.roc_auc(both[outcome], both["prediction"]), metrics.roc_curve(both[outcome], both["prediction"])
+        auc, curve = (
+            metrics.roc_auc(both[outcome], both["prediction"]),
+            metrics.roc_curve(both[outcome], both["prediction"]),
+        )
         label = f"{name.partition(': ')[2]}, AUC {auc.value:.2f} ({auc.interval[0]:.2f}–{auc.interval[1]:.2f})"
         curves[name] = (curve.false_positive_rate, curve.true_positive_rate, label)
     return curves
@@ -152,7 +164,12 @@ def write_study(study: Study, folder: str | Path) -> Path:
     outcomes, clinical = study.outcomes, study.clinical
     if outcomes.shape[1]:
         known = outcomes.notna().sum()
-        report.facts({column: f"known of {known[column]}, mean {outcomes[column].astype(float).mean():.3g}" for column in outcomes.select_dtypes(["number", "bool"])})
+        report.facts(
+            {
+                column: f"known of {known[column]}, mean {outcomes[column].astype(float).mean():.3g}"
+                for column in outcomes.select_dtypes(["number", "bool"])
+            }
+        )
         report.table(outcomes, folded="Outcomes")
     if clinical.shape[1]:
         report.table(clinical, folded="Clinical data")
@@ -162,7 +179,9 @@ def write_study(study: Study, folder: str | Path) -> Path:
     report.section("Images")
     if study.has_mask(middle):
         figure = plot.slices(image, study.mask(middle))
-        report.figure("slices", figure, f"{middle} with the outline of its mask, through the mask's largest area in each plane.")
+        report.figure(
+            "slices", figure, f"{middle} with the outline of its mask, through the mask's largest area in each plane."
+        )
     else:
         report.figure("slices", plot.slices(image), f"{middle}, middle slices.")
 
@@ -180,7 +199,11 @@ def write_study(study: Study, folder: str | Path) -> Path:
         report.section("Predictions")
         curves = _roc_curves(predictions, outcomes)
         if curves:
-            report.figure("roc", plot.roc(curves), "ROC curves of the stored predictions against the outcome they are named after, with DeLong's 95 % interval.")
+            report.figure(
+                "roc",
+                plot.roc(curves),
+                "ROC curves of the stored predictions against the outcome they are named after, with DeLong's 95 % interval.",
+            )
         for name, frame in predictions.items():
             report.table(frame, folded=name)
 

@@ -50,7 +50,9 @@ def _cell(name: str, value: Any) -> Cell:
         return None if math.isnan(value) else float(value)
     if hasattr(value, "isoformat"):
         return str(value.isoformat())
-    raise TypeMismatch(f"{name!r} can't hold {value!r} ({type(value).__name__}); a cell is a number, text, a truth value, a date or None")
+    raise TypeMismatch(
+        f"{name!r} can't hold {value!r} ({type(value).__name__}); a cell is a number, text, a truth value, a date or None"
+    )
 
 
 def _record(values: Mapping[str, Any] | None) -> list[tuple[str, Cell]]:
@@ -143,7 +145,9 @@ class Study:
     def __repr__(self) -> str:
         if self._study.closed:
             return f"Study({str(self.path)!r}, closed)"
-        return f"Study({str(self.path)!r}, mode={self.mode!r}, {len(self)} cases, {len(self.feature_sets)} feature sets)"
+        return (
+            f"Study({str(self.path)!r}, mode={self.mode!r}, {len(self)} cases, {len(self.feature_sets)} feature sets)"
+        )
 
     def _repr_html_(self) -> str:
         from html import escape
@@ -209,7 +213,9 @@ class Study:
         self._study.add(_id(subject, time_point), new, overwrite)
 
     @staticmethod
-    def _load(voxels: Mapping[str, Any], like: Image | None, *, masks: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _load(
+        voxels: Mapping[str, Any], like: Image | None, *, masks: bool = False
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         loaded: dict[str, Any] = {}
         sources: dict[str, Any] = {}
         expected = Mask if masks else Image
@@ -230,15 +236,29 @@ class Study:
                 )
         return loaded, sources
 
-    def add_image(self, subject: str, image: Voxels, *, name: str = "image", time_point: str | None = None, overwrite: bool = False) -> None:
+    def add_image(
+        self,
+        subject: str,
+        image: Voxels,
+        *,
+        name: str = "image",
+        time_point: str | None = None,
+        overwrite: bool = False,
+    ) -> None:
         """One more image of a case that is there."""
         loaded, sources = self._load({name: image}, None)
-        self._study.add_image(_id(subject, time_point), name, loaded[name], sources.get(name, _store.Source()), overwrite)
+        self._study.add_image(
+            _id(subject, time_point), name, loaded[name], sources.get(name, _store.Source()), overwrite
+        )
 
-    def add_mask(self, subject: str, mask: Voxels, *, name: str = "mask", time_point: str | None = None, overwrite: bool = False) -> None:
+    def add_mask(
+        self, subject: str, mask: Voxels, *, name: str = "mask", time_point: str | None = None, overwrite: bool = False
+    ) -> None:
         """One more mask of a case that is there, on the grid of one of its images."""
         loaded, sources = self._load({name: mask}, None, masks=True)
-        self._study.add_mask(_id(subject, time_point), name, loaded[name], sources.get(name, _store.Source()), overwrite)
+        self._study.add_mask(
+            _id(subject, time_point), name, loaded[name], sources.get(name, _store.Source()), overwrite
+        )
 
     def set_clinical(self, subject: str, values: Mapping[str, Any], *, time_point: str | None = None) -> None:
         """Sets the named columns of a case; None takes a value away."""
@@ -314,7 +334,9 @@ class Study:
         for info in self._study.cases():
             if info.id.subject == subject and (time_point is None or info.id.time_point == time_point):
                 return info
-        raise InvalidArgument(f"no case {subject!r}{f' at time point {time_point!r}' if time_point else ''} in {self.path}; it holds {len(self)} cases")
+        raise InvalidArgument(
+            f"no case {subject!r}{f' at time point {time_point!r}' if time_point else ''} in {self.path}; it holds {len(self)} cases"
+        )
 
     # Tables
 
@@ -331,7 +353,10 @@ class Study:
 
         columns = list(dict.fromkeys(name for record in records for name, _ in record))
         rows = [dict(record) for record in records]
-        return pd.DataFrame({c: pd.Series([row.get(c) for row in rows]).infer_objects().to_numpy() for c in columns}, index=self._index(ids))
+        return pd.DataFrame(
+            {c: pd.Series([row.get(c) for row in rows]).infer_objects().to_numpy() for c in columns},
+            index=self._index(ids),
+        )
 
     @property
     def clinical(self) -> pd.DataFrame:
@@ -372,7 +397,14 @@ class Study:
     # Features
 
     def add_features(
-        self, subject: str, features: Features, *, time_point: str | None = None, image: str = "image", mask: str = "mask", label: int = 1
+        self,
+        subject: str,
+        features: Features,
+        *,
+        time_point: str | None = None,
+        image: str = "image",
+        mask: str = "mask",
+        label: int = 1,
     ) -> None:
         """Stores what `radiomics.extract` gave for a case; replaces what it had under the same settings.
 
@@ -387,7 +419,14 @@ class Study:
         self._study.add_features(_id(subject, time_point), values)
 
     def has_features(
-        self, subject: str, settings: Any, *, time_point: str | None = None, image: str = "image", mask: str = "mask", label: int = 1
+        self,
+        subject: str,
+        settings: Any,
+        *,
+        time_point: str | None = None,
+        image: str = "image",
+        mask: str = "mask",
+        label: int = 1,
     ) -> bool:
         """Whether the case has features under `settings` (or their hash), made from the image and mask it holds now."""
         return bool(self._study.has_features(_id(subject, time_point), self._set(settings, image, mask, label)))
@@ -411,12 +450,18 @@ class Study:
             if len(sets) == 1:
                 return self._study.features(sets[0])
             if not sets:
-                raise InvalidArgument(f"{self.path} holds no features yet: vesalius.radiomics.extract_study(study, settings) computes them")
-            raise InvalidArgument(f"{self.path} holds {len(sets)} sets of features; say which by features=, the settings or the beginning of a name: {', '.join(sets)}")
+                raise InvalidArgument(
+                    f"{self.path} holds no features yet: vesalius.radiomics.extract_study(study, settings) computes them"
+                )
+            raise InvalidArgument(
+                f"{self.path} holds {len(sets)} sets of features; say which by features=, the settings or the beginning of a name: {', '.join(sets)}"
+            )
         wanted = features if isinstance(features, str) else features.hash()
         found = [wanted] if wanted in sets else [s for s in sets if s.startswith(wanted)]
         if len(found) != 1:
-            raise InvalidArgument(f"{len(found)} sets of features in {self.path} begin with {wanted!r}; there are {', '.join(sets) or 'none'}")
+            raise InvalidArgument(
+                f"{len(found)} sets of features in {self.path} begin with {wanted!r}; there are {', '.join(sets) or 'none'}"
+            )
         return self._study.features(found[0])
 
     def features(self, features: Any = None) -> pd.DataFrame:
@@ -439,7 +484,12 @@ class Study:
         table = self._feature_table(features)
         frame = pd.DataFrame(np.array(table.values), index=self._index(table.cases), columns=list(table.names))
         frame.attrs.update(
-            set=table.set, settings=table.settings_yaml, codes=dict(zip(table.names, table.codes, strict=True)), image=table.image, mask=table.mask, label=table.label
+            set=table.set,
+            settings=table.settings_yaml,
+            codes=dict(zip(table.names, table.codes, strict=True)),
+            image=table.image,
+            mask=table.mask,
+            label=table.label,
         )
         return frame
 
@@ -480,7 +530,9 @@ class Study:
         clinic = self.clinical
         missing = [c for c in clinical if c not in clinic.columns]
         if missing:
-            raise InvalidArgument(f"no clinical column {missing[0]!r} in {self.path}; there are {', '.join(map(repr, clinic.columns)) or 'none'}")
+            raise InvalidArgument(
+                f"no clinical column {missing[0]!r} in {self.path}; there are {', '.join(map(repr, clinic.columns)) or 'none'}"
+            )
         attrs = dict(X.attrs)
         rows = [i for i in outcomes.index if i in X.index and i in known.index]
         left_out = [i for i in outcomes.index if i not in set(rows)]
@@ -490,7 +542,10 @@ class Study:
         X.attrs.update(attrs, left_out=left_out)
         if left_out:
             named = ", ".join(map(str, left_out[:5])) + (", …" if len(left_out) > 5 else "")
-            warnings.warn(f"{len(left_out)} of {len(outcomes)} cases lack features or outcome and are left out: {named}", stacklevel=2)
+            warnings.warn(
+                f"{len(left_out)} of {len(outcomes)} cases lack features or outcome and are left out: {named}",
+                stacklevel=2,
+            )
         known = known.loc[rows]
         if event_time:
             event, time = event_time
@@ -522,7 +577,9 @@ class Study:
 
     # Predictions
 
-    def add_predictions(self, name: str, predictions: Any, *, about: Mapping[str, Any] | None = None, overwrite: bool = False) -> None:
+    def add_predictions(
+        self, name: str, predictions: Any, *, about: Mapping[str, Any] | None = None, overwrite: bool = False
+    ) -> None:
         """Stores a model's predictions.
 
         Parameters
@@ -538,11 +595,16 @@ class Study:
         if hasattr(predictions, "to_frame"):
             predictions = predictions.to_frame(predictions.name or "prediction")
         if hasattr(predictions, "iterrows"):
-            predictions = {key: {str(c): v for c, v in row.items()} for key, row in predictions.astype(object).iterrows()}
+            predictions = {
+                key: {str(c): v for c, v in row.items()} for key, row in predictions.astype(object).iterrows()
+            }
         stored = _store.Predictions()
         stored.about = _record(about)
         stored.rows = [
-            (_id(*(key if isinstance(key, tuple) else (key, None))), _record(row if isinstance(row, Mapping) else {"prediction": row}))
+            (
+                _id(*(key if isinstance(key, tuple) else (key, None))),
+                _record(row if isinstance(row, Mapping) else {"prediction": row}),
+            )
             for key, row in predictions.items()
         ]
         self._study.add_predictions(name, stored, overwrite)

@@ -135,7 +135,9 @@ def contrast_threshold(
     """
     _inputs(image, region)
     inner, outer = shell_mm
-    return _c.contrast_threshold(image, region, mean_weight, background_weight, inner, outer, iterations, connectivity, limit_mm)
+    return _c.contrast_threshold(
+        image, region, mean_weight, background_weight, inner, outer, iterations, connectivity, limit_mm
+    )
 
 
 def grow(

@@ -22,7 +22,16 @@ from .._vesalius.core import Mask
 from .._vesalius.segmentation import metrics as _c
 from ..errors import GeometryError, InvalidArgument
 
-__all__ = ["average_surface_distance", "dice", "evaluate", "hausdorff", "hausdorff95", "jaccard", "surface_dice", "volume_difference"]
+__all__ = [
+    "average_surface_distance",
+    "dice",
+    "evaluate",
+    "hausdorff",
+    "hausdorff95",
+    "jaccard",
+    "surface_dice",
+    "volume_difference",
+]
 
 Spacing = tuple[float, float, float]
 _UNIT: Spacing = (1.0, 1.0, 1.0)
@@ -65,12 +74,16 @@ def evaluate(
     return _c.evaluate(_mask(prediction, spacing), _mask(reference, spacing), wanted, tolerance_mm)
 
 
-def dice(prediction: Mask | torch.Tensor, reference: Mask | torch.Tensor, *, label: int = 1, spacing: Spacing = _UNIT) -> float:
+def dice(
+    prediction: Mask | torch.Tensor, reference: Mask | torch.Tensor, *, label: int = 1, spacing: Spacing = _UNIT
+) -> float:
     """``2 |P ∩ R| / (|P| + |R|)``."""
     return _c.dice(_mask(prediction, spacing), _mask(reference, spacing), label)
 
 
-def jaccard(prediction: Mask | torch.Tensor, reference: Mask | torch.Tensor, *, label: int = 1, spacing: Spacing = _UNIT) -> float:
+def jaccard(
+    prediction: Mask | torch.Tensor, reference: Mask | torch.Tensor, *, label: int = 1, spacing: Spacing = _UNIT
+) -> float:
     """``|P ∩ R| / |P ∪ R|``."""
     return _c.jaccard(_mask(prediction, spacing), _mask(reference, spacing), label)
 
@@ -107,7 +120,9 @@ def hausdorff(
     return _c.hausdorff(_mask(prediction, spacing), _mask(reference, spacing), label, percent)
 
 
-def hausdorff95(prediction: Mask | torch.Tensor, reference: Mask | torch.Tensor, *, label: int = 1, spacing: Spacing = _UNIT) -> float:
+def hausdorff95(
+    prediction: Mask | torch.Tensor, reference: Mask | torch.Tensor, *, label: int = 1, spacing: Spacing = _UNIT
+) -> float:
     """The larger of both directions' 95th percentiles of surface distance (mm)."""
     return hausdorff(prediction, reference, label=label, percent=95.0, spacing=spacing)
 

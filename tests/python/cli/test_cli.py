@@ -15,7 +15,9 @@ import vesalius as vs
 
 
 def run(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run([sys.executable, "-m", "vesalius", *map(str, arguments)], capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-m", "vesalius", *map(str, arguments)], capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == code, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
 
@@ -44,7 +46,20 @@ def patients(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def study(patients: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("study") / "study.h5"
-    run("import", path, patients, "--image", "pet.nii.gz", "--mask", "mask.nii.gz", "--outcomes", patients / "outcomes.csv", "--metadata", "modality=PT", "--json")
+    run(
+        "import",
+        path,
+        patients,
+        "--image",
+        "pet.nii.gz",
+        "--mask",
+        "mask.nii.gz",
+        "--outcomes",
+        patients / "outcomes.csv",
+        "--metadata",
+        "modality=PT",
+        "--json",
+    )
     run("extract", path, "--json")
     return path
 
@@ -56,7 +71,9 @@ def test_info_of_an_image(patients):
 
 
 def test_import_again_adds_nothing(patients, study):
-    again = json.loads(run("import", study, patients, "--image", "pet.nii.gz", "--mask", "mask.nii.gz", "--json").stdout)
+    again = json.loads(
+        run("import", study, patients, "--image", "pet.nii.gz", "--mask", "mask.nii.gz", "--json").stdout
+    )
     assert again["added"] == 0 and again["already there"] == 24
     assert json.loads(run("info", study, "--json").stdout)["subjects"] == 24
 
@@ -72,14 +89,30 @@ def test_extract_equals_python(patients, tmp_path):
     (tmp_path / "settings.yaml").write_text(vs.radiomics.Settings(bin_width=0.5).to_yaml())
     run("extract", image, mask, "--settings", tmp_path / "settings.yaml", "-o", tmp_path / "features.csv")
     written = pd.read_csv(tmp_path / "features.csv", index_col=0)["value"]
-    finer = vs.radiomics.extract(picture, vs.read_mask(mask, like=picture), vs.radiomics.Settings(bin_width=0.5)).to_series()
+    finer = vs.radiomics.extract(
+        picture, vs.read_mask(mask, like=picture), vs.radiomics.Settings(bin_width=0.5)
+    ).to_series()
     pd.testing.assert_series_equal(written, finer, check_names=False, rtol=1e-12)
 
 
 def test_segment_measures_against_a_reference(patients, tmp_path):
     image, mask = patients / "P01" / "pet.nii.gz", patients / "P01" / "mask.nii.gz"
     out = tmp_path / "tumour.nii.gz"
-    result = json.loads(run("segment", image, "--method", "percent_of_maximum", "--region", mask, "--reference", mask, "-o", out, "--json").stdout)
+    result = json.loads(
+        run(
+            "segment",
+            image,
+            "--method",
+            "percent_of_maximum",
+            "--region",
+            mask,
+            "--reference",
+            mask,
+            "-o",
+            out,
+            "--json",
+        ).stdout
+    )
     assert result["measures"]["1"]["dice"] > 0.9
     assert int((vs.read_mask(out).tensor != 0).sum()) == result["voxels"]
 
@@ -108,12 +141,21 @@ def test_errors_say_what_to_do(patients, tmp_path):
     assert "pet.nii.gz" in broken.stderr  # what the folder does hold
     run("segment", patients / "P00" / "pet.nii.gz", "-o", tmp_path / "x.nii.gz", code=2)
     (tmp_path / "wrong.yaml").write_text("bin_widht: 3")
-    wrong = run("extract", patients / "P00" / "pet.nii.gz", patients / "P00" / "mask.nii.gz", "--settings", tmp_path / "wrong.yaml", code=1)
+    wrong = run(
+        "extract",
+        patients / "P00" / "pet.nii.gz",
+        patients / "P00" / "mask.nii.gz",
+        "--settings",
+        tmp_path / "wrong.yaml",
+        code=1,
+    )
     assert 'did you mean "bin_width"' in wrong.stderr
 
 
 def test_warnings_and_a_forgotten_mask(patients):
     """Mechanics: one line on stderr, no source line of ours; an image alone is told to bring its mask."""
     case = patients / "P00"
-    assert run("extract", case / "pet.nii.gz", case / "mask.nii.gz", "--json").stderr.startswith("vesalius: warning: the intensities of label 1")
+    assert run("extract", case / "pet.nii.gz", case / "mask.nii.gz", "--json").stderr.startswith(
+        "vesalius: warning: the intensities of label 1"
+    )
     assert "give its mask too: vesalius extract" in run("extract", case / "pet.nii.gz", code=1).stderr

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import vesalius as vs
 
+
 def rotation(angles: tuple[float, float, float], mirrored: bool) -> np.ndarray:
     out = np.eye(3)
     for axis, angle in enumerate(angles):
@@ -34,7 +35,9 @@ angle = st.floats(-3.1, 3.1)
 def test_sitk_and_nibabel_agree_on_physical_points(angles, mirrored, spacing):
     """Oracle: SimpleITK's and nibabel's own index-to-point transforms, oblique and left-handed."""
     array = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
-    image = vs.Image.from_numpy(array, spacing=spacing, origin=(3.0, -4.0, 5.5), direction=rotation(angles, mirrored).tolist())
+    image = vs.Image.from_numpy(
+        array, spacing=spacing, origin=(3.0, -4.0, 5.5), direction=rotation(angles, mirrored).tolist()
+    )
     ours = np.array(image.geometry.to_physical((1, 2, 3)))[::-1]
 
     other = image.to_sitk()
@@ -78,7 +81,9 @@ def test_errors_are_builtin_too_and_say_what_to_do():
 def test_pickle_round_trip():
     image = vs.Image(torch.rand(2, 3, 4), spacing=(3, 2, 1), metadata={"modality": "CT"})
     back = pickle.loads(pickle.dumps(image))
-    assert torch.equal(back.tensor, image.tensor) and back.geometry == image.geometry and back.metadata == image.metadata
+    assert (
+        torch.equal(back.tensor, image.tensor) and back.geometry == image.geometry and back.metadata == image.metadata
+    )
     mask = vs.Mask(torch.tensor([[[0, 1, 2]]]), names={1: "femur"})
     back = pickle.loads(pickle.dumps(mask))
     assert back.names == {1: "femur"} and back.labels == [1, 2]

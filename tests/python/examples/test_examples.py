@@ -15,7 +15,18 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def test_demo_end_to_end(tmp_path):
     """All 51 patients, fewer repeats than `make demo`; interrupted by nothing, it goes on from its own study the second time."""
-    command = [sys.executable, str(ROOT / "examples/sarcoma/run.py"), "--study", "study.h5", "--report", "report", "--repeats", "2", "--permutations", "4"]
+    command = [
+        sys.executable,
+        str(ROOT / "examples/sarcoma/run.py"),
+        "--study",
+        "study.h5",
+        "--report",
+        "report",
+        "--repeats",
+        "2",
+        "--permutations",
+        "4",
+    ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "report" / "index.html").read_text()
@@ -35,5 +46,12 @@ def test_notebook_runs(notebook):
     """Every code cell, in order, in one process, from the notebook's own folder."""
     cells = json.loads((ROOT / "notebooks" / notebook).read_text())["cells"]
     source = "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
-    done = subprocess.run([sys.executable, "-c", source], cwd=ROOT / "notebooks", capture_output=True, text=True, timeout=300, env={**os.environ, "MPLBACKEND": "Agg"})
+    done = subprocess.run(
+        [sys.executable, "-c", source],
+        cwd=ROOT / "notebooks",
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "MPLBACKEND": "Agg"},
+    )
     assert done.returncode == 0, done.stderr

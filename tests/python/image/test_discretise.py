@@ -13,7 +13,9 @@ def formula_number(x: np.ndarray, bins: int) -> np.ndarray:
     from fractions import Fraction
 
     low, high = Fraction(float(x.min())), Fraction(float(x.max()))
-    return np.array([bins if Fraction(float(v)) == high else (bins * (Fraction(float(v)) - low)) // (high - low) + 1 for v in x])
+    return np.array(
+        [bins if Fraction(float(v)) == high else (bins * (Fraction(float(v)) - low)) // (high - low) + 1 for v in x]
+    )
 
 
 @pytest.mark.parametrize("bins", [1, 2, 6, 32, 64, 1000])

@@ -25,7 +25,9 @@ def reference():
         return {(row["config"], row["tag"]): (row["value"], float(row["tolerance"])) for row in csv.DictReader(file)}
 
 
-@pytest.mark.parametrize(("config", "spacing", "interpolation"), [("B", (0, 2, 2), "linear"), ("C", 2, "linear"), ("E", 2, "cubic")])
+@pytest.mark.parametrize(
+    ("config", "spacing", "interpolation"), [("B", (0, 2, 2), "linear"), ("C", 2, "linear"), ("E", 2, "cubic")]
+)
 def test_interpolated_phantom(phantom, reference, config, spacing, interpolation):
     """Oracle: the consensus values of IBSI chapter 1 for the CT phantom (2D linear, 3D linear, 3D cubic spline)."""
     image = vs.image.resample(phantom[0], spacing, interpolation=interpolation).tensor.round()
@@ -34,9 +36,17 @@ def test_interpolated_phantom(phantom, reference, config, spacing, interpolation
     found = dict(zip((f"img_dim_{a}_interp_img" for a in "zyx"), image.shape, strict=True))
     found |= dict(zip((f"vox_dim_{a}_interp_img" for a in "zyx"), mask.spacing, strict=True))
     found |= dict(zip((f"int_mask_bb_dim_{a}_interp_roi" for a in "zyx"), vs.image.bounding_box(mask)[1], strict=True))
-    found |= {"mean_int_interp_img": image.double().mean(), "min_int_interp_img": image.min(), "max_int_interp_img": image.max()}
+    found |= {
+        "mean_int_interp_img": image.double().mean(),
+        "min_int_interp_img": image.min(),
+        "max_int_interp_img": image.max(),
+    }
     found["int_mask_vox_count_interp_roi"] = inside.numel()
-    found |= {"int_mask_mean_int_interp_roi": inside.double().mean(), "int_mask_min_int_interp_roi": inside.min(), "int_mask_max_int_interp_roi": inside.max()}
+    found |= {
+        "int_mask_mean_int_interp_roi": inside.double().mean(),
+        "int_mask_min_int_interp_roi": inside.min(),
+        "int_mask_max_int_interp_roi": inside.max(),
+    }
     compared = 0
     for tag, value in found.items():
         if (config, tag) not in reference:

@@ -25,10 +25,14 @@ def test_normalisations_are_numpys(image, region):
     for mask, v in ((None, x), (region, x[region.numpy() > 0])):
         np.testing.assert_allclose(vs.image.zscore(image, region=mask).numpy(), (x - v.mean()) / v.std(), atol=1e-12)
         np.testing.assert_allclose(
-            vs.image.minmax(image, region=mask, lower=-1, upper=3).numpy(), (x - v.min()) / np.ptp(v) * 4 - 1, atol=1e-12
+            vs.image.minmax(image, region=mask, lower=-1, upper=3).numpy(),
+            (x - v.min()) / np.ptp(v) * 4 - 1,
+            atol=1e-12,
         )
         a, b = np.percentile(v, [2, 97.3])
-        np.testing.assert_allclose(vs.image.percentile(image, 2, 97.3, region=mask).numpy(), (np.clip(x, a, b) - a) / (b - a), atol=1e-12)
+        np.testing.assert_allclose(
+            vs.image.percentile(image, 2, 97.3, region=mask).numpy(), (np.clip(x, a, b) - a) / (b - a), atol=1e-12
+        )
     np.testing.assert_allclose(vs.image.rescale(image, 2, -1000).numpy(), 2 * x - 1000)
 
 
@@ -49,7 +53,9 @@ def test_clip_keeps_the_type():
 @pytest.mark.parametrize("sigma", [(2.0, 2.0, 2.0), (0.0, 3.0, 1.0), (9.0, 0.4, 0.1)])
 def test_gaussian_is_scipys(image, sigma):
     """Oracle: scipy.ndimage.gaussian_filter, mode "nearest", truncate 4."""
-    expected = ndi.gaussian_filter(image.numpy(), [s / p for s, p in zip(sigma, image.spacing, strict=True)], mode="nearest", truncate=4)
+    expected = ndi.gaussian_filter(
+        image.numpy(), [s / p for s, p in zip(sigma, image.spacing, strict=True)], mode="nearest", truncate=4
+    )
     np.testing.assert_allclose(vs.image.gaussian(image, sigma).numpy(), expected, atol=1e-10)
 
 

@@ -50,7 +50,9 @@ def test_values_on_the_ibsi_grid(name, order, new, dtype):
 def test_nearest_against_scipy():
     """Oracle: scipy.ndimage.map_coordinates, order 0; integers keep their type."""
     voxels = np.random.default_rng(1).integers(-1000, 1000, (7, 8, 9)).astype(np.int16)
-    out = vs.image.resample(vs.Image(torch.from_numpy(voxels), spacing=(2, 1, 1.1)), (1.3, 0.7, 2.9), interpolation="nearest")
+    out = vs.image.resample(
+        vs.Image(torch.from_numpy(voxels), spacing=(2, 1, 1.1)), (1.3, 0.7, 2.9), interpolation="nearest"
+    )
     assert out.tensor.dtype == torch.int16
     np.testing.assert_array_equal(out.numpy(), by_scipy(voxels, (2, 1, 1.1), (1.3, 0.7, 2.9), 0).round())
 
@@ -58,7 +60,9 @@ def test_nearest_against_scipy():
 @pytest.mark.parametrize("name", ["nearest", "linear", "cubic"])
 def test_against_simpleitk_on_our_grid(name):
     """Oracle: SimpleITK's resample filter on the same (oblique, left-handed) grid, inside the image."""
-    image = vs.Image(torch.from_numpy(noise(12, 13, 14)), spacing=(2.5, 1.0, 0.8), origin=(5, -7, 9), direction=DIRECTION)
+    image = vs.Image(
+        torch.from_numpy(noise(12, 13, 14)), spacing=(2.5, 1.0, 0.8), origin=(5, -7, 9), direction=DIRECTION
+    )
     out = vs.image.resample(image, (1.7, 1.3, 1.15), interpolation=name)
     theirs = sitk.Resample(image.to_sitk(), out.to_sitk(), sitk.Transform(), SITK[name], 1e9, sitk.sitkFloat32)
     expected = sitk.GetArrayFromImage(theirs)
@@ -86,11 +90,16 @@ def test_ramp_and_centre(shape, spacing, new):
     image = vs.Image(torch.from_numpy(ramp(geometry, index)), geometry)
     out = vs.image.resample(image, new)
     for a in range(3):
-        assert out.shape[a] - 1 < shape[a] * spacing[a] / new[a] + 1e-5 and out.shape[a] >= shape[a] * spacing[a] / new[a] - 1e-5
+        assert (
+            out.shape[a] - 1 < shape[a] * spacing[a] / new[a] + 1e-5
+            and out.shape[a] >= shape[a] * spacing[a] / new[a] - 1e-5
+        )
     centre = [(n - 1) / 2 for n in shape], [(n - 1) / 2 for n in out.shape]
     np.testing.assert_allclose(geometry.to_physical(centre[0]), out.geometry.to_physical(centre[1]), atol=1e-9)
     where = np.stack(np.meshgrid(*[np.arange(n) for n in out.shape], indexing="ij"), -1)
-    old = np.array([(n - 1) / 2 for n in shape]) + (where - (np.array(out.shape) - 1) / 2) * np.array(new) / np.array(spacing)
+    old = np.array([(n - 1) / 2 for n in shape]) + (where - (np.array(out.shape) - 1) / 2) * np.array(new) / np.array(
+        spacing
+    )
     inside = np.all((old >= -1e-12) & (old <= np.array(shape) - 1 + 1e-12), axis=-1)
     np.testing.assert_allclose(out.numpy()[inside], ramp(out.geometry, where)[inside], atol=1e-9)
 
@@ -108,11 +117,15 @@ def test_zero_keeps_an_axis():
 @pytest.mark.parametrize("oblique", [False, True])
 def test_resample_like_against_simpleitk(name, oblique):
     """Oracle: SimpleITK's resample filter, inside and outside the image."""
-    image = vs.Image(torch.from_numpy(noise(12, 13, 14, seed=3)), spacing=(2.5, 1.0, 0.8), origin=(5, -7, 9), direction=DIRECTION)
+    image = vs.Image(
+        torch.from_numpy(noise(12, 13, 14, seed=3)), spacing=(2.5, 1.0, 0.8), origin=(5, -7, 9), direction=DIRECTION
+    )
     like = vs.Image(torch.zeros(9, 15, 16), spacing=(3.1, 1.2, 0.9), origin=(8.3, -6.1, 6.7) if oblique else (4.3, -8.1, 12.7),
                     direction=[[1, 0, 0], [0, 1, 0], [0, 0, -1]] if oblique else DIRECTION)  # fmt: skip
     out = vs.image.resample_like(image, like, interpolation=name, outside=-5)
-    theirs = sitk.GetArrayFromImage(sitk.Resample(image.to_sitk(), like.to_sitk(), sitk.Transform(), SITK[name], -5.0, sitk.sitkFloat32))
+    theirs = sitk.GetArrayFromImage(
+        sitk.Resample(image.to_sitk(), like.to_sitk(), sitk.Transform(), SITK[name], -5.0, sitk.sitkFloat32)
+    )
     assert 0.05 < (theirs != -5).mean() < 0.95
     assert ((theirs == -5) == (out.numpy() == -5)).all()
     same = between_centres(image, like) if name == "cubic" else np.ones(like.shape, bool)
@@ -137,7 +150,9 @@ def test_mask_is_the_thresholded_indicator(name, new):
     voxels[15, 25, 33] = 1
     mask = vs.Mask(torch.from_numpy(voxels), spacing=(3, 1, 1), names={1: "tumour"})
     out = vs.image.resample(mask, new, interpolation=name)
-    values = by_scipy(voxels, (3, 1, 1), [n or s for n, s in zip(new, (3, 1, 1), strict=True)], 1 if name == "linear" else 3)
+    values = by_scipy(
+        voxels, (3, 1, 1), [n or s for n, s in zip(new, (3, 1, 1), strict=True)], 1 if name == "linear" else 3
+    )
     assert out.names == {1: "tumour"} and out.tensor.dtype == torch.uint8
     np.testing.assert_array_equal(out.numpy(), values >= 0.5 - 1e-9)
 

@@ -132,8 +132,15 @@ def test_dilation_is_simpleitks():
 def test_morphology_laws(seed, radius):
     """Invariants: erosion ⊂ opening ⊂ mask ⊂ closing ⊂ dilation; opening and closing are idempotent."""
     mask = mask_of(blobs(7, 12, 11, seed=seed, level=0.6))
-    small, opened, closed, large = (f(mask, radius).numpy() for f in (vs.image.erode, vs.image.open, vs.image.close, vs.image.dilate))
-    assert (small <= opened).all() and (opened <= mask.numpy()).all() and (mask.numpy() <= closed).all() and (closed <= large).all()
+    small, opened, closed, large = (
+        f(mask, radius).numpy() for f in (vs.image.erode, vs.image.open, vs.image.close, vs.image.dilate)
+    )
+    assert (
+        (small <= opened).all()
+        and (opened <= mask.numpy()).all()
+        and (mask.numpy() <= closed).all()
+        and (closed <= large).all()
+    )
     if opened.any():
         np.testing.assert_array_equal(vs.image.open(mask_of(opened), radius).numpy(), opened)
     np.testing.assert_array_equal(vs.image.close(mask_of(closed), radius).numpy(), closed)
@@ -185,7 +192,13 @@ def test_box_and_crop():
 
 def test_empty_masks_are_refused_by_name():
     empty = mask_of(np.zeros((3, 4, 5)))
-    for call in (vs.image.connected_components, vs.image.largest_component, vs.image.distance_transform, vs.image.fill_holes, vs.image.bounding_box):
+    for call in (
+        vs.image.connected_components,
+        vs.image.largest_component,
+        vs.image.distance_transform,
+        vs.image.fill_holes,
+        vs.image.bounding_box,
+    ):
         with pytest.raises(vs.InvalidArgument, match="the mask is empty"):
             call(empty)
     with pytest.raises(vs.InvalidArgument, match="radius"):

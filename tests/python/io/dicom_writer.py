@@ -11,7 +11,12 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-CT, PT, SEG, RTSTRUCT = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.128", "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.481.3"
+CT, PT, SEG, RTSTRUCT = (
+    "1.2.840.10008.5.1.4.1.1.2",
+    "1.2.840.10008.5.1.4.1.1.128",
+    "1.2.840.10008.5.1.4.1.1.66.4",
+    "1.2.840.10008.5.1.4.1.1.481.3",
+)
 
 
 def blank(sop_class: str, modality: str, series_uid: str | None = None) -> Dataset:
@@ -100,7 +105,15 @@ def pet_tags(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in tags.items() if value is not None}
 
 
-def write_seg(path: Path, frames: list[tuple[int, int, np.ndarray]], *, spacing: tuple[float, float, float], origin: tuple[float, float, float], names: list[str], fractional: bool = False) -> None:
+def write_seg(
+    path: Path,
+    frames: list[tuple[int, int, np.ndarray]],
+    *,
+    spacing: tuple[float, float, float],
+    origin: tuple[float, float, float],
+    names: list[str],
+    fractional: bool = False,
+) -> None:
     """frames: (segment, slice, [y, x] mask); axial."""
     d = blank(SEG, "SEG")
     d.SegmentationType = "FRACTIONAL" if fractional else "BINARY"
@@ -123,7 +136,11 @@ def write_seg(path: Path, frames: list[tuple[int, int, np.ndarray]], *, spacing:
         segments.append(s)
     d.SegmentSequence = Sequence(segments)
     measures, orientation, shared = Dataset(), Dataset(), Dataset()
-    measures.PixelSpacing, measures.SliceThickness, measures.SpacingBetweenSlices = list(spacing[1:]), spacing[0], spacing[0]
+    measures.PixelSpacing, measures.SliceThickness, measures.SpacingBetweenSlices = (
+        list(spacing[1:]),
+        spacing[0],
+        spacing[0],
+    )
     orientation.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
     shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = Sequence([measures]), Sequence([orientation])
     d.SharedFunctionalGroupsSequence = Sequence([shared])

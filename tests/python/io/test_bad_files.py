@@ -46,7 +46,9 @@ def test_bad_files_give_typed_errors_that_name_them(name):
 
 
 def test_truncated_names_expected_and_found_bytes():
-    with pytest.raises(vs.FormatError, match=r"should take 240 bytes.*472|should take 240 bytes, and the file can hold at most 120"):
+    with pytest.raises(
+        vs.FormatError, match=r"should take 240 bytes.*472|should take 240 bytes, and the file can hold at most 120"
+    ):
         vs.read_image(DATA / "nifti/bad_truncated.nii")
     with pytest.raises(vs.FormatError, match="0 bytes"):
         vs.read_image(DATA / "nifti/bad_empty.nii")
@@ -60,13 +62,32 @@ def test_odd_files_that_are_refused(name):
         vs.read_image(DATA / name)
 
 
-@pytest.mark.parametrize("name", [n for n in FILES if not (Path(n).name.startswith("bad_") and n not in READ_RIGHT) and n not in REFUSED and n not in PARTS])
+@pytest.mark.parametrize(
+    "name",
+    [
+        n
+        for n in FILES
+        if not (Path(n).name.startswith("bad_") and n not in READ_RIGHT) and n not in REFUSED and n not in PARTS
+    ],
+)
 def test_others_are_read(name):
     image = vs.read_image(DATA / name)
     voxels = image.numpy()
     facts = vs.io.info(DATA / name)
     assert facts["shape"] == image.shape and facts["format"] == image.metadata["format"]
-    special = {"rgb24", "complex64", "float128", "int64", "nan_voxels", "4d", "5d_vector", "1d", "singleton", "double_nan", "slope_zero"}
+    special = {
+        "rgb24",
+        "complex64",
+        "float128",
+        "int64",
+        "nan_voxels",
+        "4d",
+        "5d_vector",
+        "1d",
+        "singleton",
+        "double_nan",
+        "slope_zero",
+    }
     if Path(name).name.split(".")[0].split("_", 1)[1] not in special and "units" not in name:
         np.testing.assert_array_equal(voxels, baseline())
         np.testing.assert_allclose(image.spacing, (3, 2, 1.5), rtol=1e-6)
@@ -77,7 +98,23 @@ def nibabel_points(name: str) -> tuple[np.ndarray, np.ndarray]:
     return np.asanyarray(other.dataobj), other.affine
 
 
-@pytest.mark.parametrize("name", ["ok_baseline.nii", "ok_baseline_gz.nii.gz", "ok_nifti2.nii", "odd_left_handed.nii", "odd_qfac_zero.nii", "odd_sform_qform_disagree.nii", "odd_4d.nii", "odd_int64.nii", "odd_slope_zero.nii", "odd_trailing.nii", "odd_complex64.nii", "odd_nan_voxels.nii"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ok_baseline.nii",
+        "ok_baseline_gz.nii.gz",
+        "ok_nifti2.nii",
+        "odd_left_handed.nii",
+        "odd_qfac_zero.nii",
+        "odd_sform_qform_disagree.nii",
+        "odd_4d.nii",
+        "odd_int64.nii",
+        "odd_slope_zero.nii",
+        "odd_trailing.nii",
+        "odd_complex64.nii",
+        "odd_nan_voxels.nii",
+    ],
+)
 def test_nifti_against_nibabel(name):
     """Oracle: nibabel, voxels and affine."""
     voxels, affine = nibabel_points(f"nifti/{name}")
@@ -91,7 +128,9 @@ def test_geometry_of_the_odd_ones():
     left = vs.read_image(DATA / "nifti/odd_left_handed.nii")
     assert np.linalg.det(np.asarray(left.geometry.direction)) == pytest.approx(-1, abs=1e-5)
     np.testing.assert_allclose(vs.read_image(DATA / "nifti/odd_units_meter.nii").spacing, (3000, 2000, 1500), rtol=1e-6)
-    np.testing.assert_allclose(vs.read_image(DATA / "nifti/odd_units_micron.nii").spacing, (0.003, 0.002, 0.0015), rtol=1e-6)
+    np.testing.assert_allclose(
+        vs.read_image(DATA / "nifti/odd_units_micron.nii").spacing, (0.003, 0.002, 0.0015), rtol=1e-6
+    )
     assert "orientation" in vs.read_image(DATA / "nifti/odd_no_xform.nii").metadata["problems"]
     assert "sform" in vs.read_image(DATA / "nifti/odd_sform_qform_disagree.nii").metadata["problems"]
     assert vs.read_image(DATA / "nrrd/odd_ras.nrrd").origin == (-30, 20, -10)

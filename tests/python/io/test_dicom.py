@@ -25,7 +25,9 @@ def voxels(shape=(5, 6, 7), dtype=np.int16, seed=0):
 
 def rotation() -> np.ndarray:
     a, b = 0.3, -0.5
-    return np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]]) @ np.array([[1, 0, 0], [0, np.cos(b), -np.sin(b)], [0, np.sin(b), np.cos(b)]])
+    return np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]]) @ np.array(
+        [[1, 0, 0], [0, np.cos(b), -np.sin(b)], [0, np.sin(b), np.cos(b)]]
+    )
 
 
 def sitk_series(folder: Path) -> sitk.Image:
@@ -46,7 +48,11 @@ def test_series_against_simpleitk_and_truth(tmp_path, oblique, dtype):
     other = sitk_series(tmp_path)
     np.testing.assert_array_equal(image.numpy(), sitk.GetArrayFromImage(other))
     for index in [(0, 0, 0), (6, 5, 4), (3, 1, 2)]:
-        np.testing.assert_allclose(np.array(image.geometry.to_physical(index[::-1]))[::-1], other.TransformIndexToPhysicalPoint(index), atol=1e-5)
+        np.testing.assert_allclose(
+            np.array(image.geometry.to_physical(index[::-1]))[::-1],
+            other.TransformIndexToPhysicalPoint(index),
+            atol=1e-5,
+        )
     assert image.metadata["modality"] == "CT" and image.metadata["units"] == "HU"
     assert not any("Nobody" in value for value in image.metadata.values())
     one = vs.io.list_dicom_series(tmp_path)
@@ -67,12 +73,22 @@ def test_rescale_per_slice(tmp_path):
 def test_the_series_of_the_manifest():
     """Oracle: the manifest of 25 small series with known truth; the baseline is ok_axial as pydicom reads it."""
     base = vs.read_image(SERIES / "ok_axial")
-    slices = sorted((pydicom.dcmread(f) for f in (SERIES / "ok_axial").iterdir()), key=lambda d: d.ImagePositionPatient[2])
+    slices = sorted(
+        (pydicom.dcmread(f) for f in (SERIES / "ok_axial").iterdir()), key=lambda d: d.ImagePositionPatient[2]
+    )
     np.testing.assert_array_equal(base.numpy(), np.stack([d.pixel_array.astype(int) - 1024 for d in slices]))
     assert base.shape == (8, 12, 16)
     np.testing.assert_allclose(base.spacing, (2.5, 0.8, 1.0))
     np.testing.assert_allclose(base.origin, (50, -30, -20))
-    for name in ("ok_shuffled_names", "ok_descending_instance", "ok_instance_all_1", "bad_thickness_ne_spacing", "odd_thickness_zero", "odd_spacing_jitter", "odd_bogus_files"):
+    for name in (
+        "ok_shuffled_names",
+        "ok_descending_instance",
+        "ok_instance_all_1",
+        "bad_thickness_ne_spacing",
+        "odd_thickness_zero",
+        "odd_spacing_jitter",
+        "odd_bogus_files",
+    ):
         image = vs.read_image(SERIES / name)
         assert torch.equal(image.tensor, base.tensor), name
         np.testing.assert_allclose(image.spacing, base.spacing, atol=1e-3)  # the jitter is 0.4 µm a slice
@@ -102,13 +118,17 @@ def test_the_series_of_the_manifest():
     assert set(MANIFEST) >= {p.name for p in SERIES.iterdir() if p.is_dir()}
 
 
-@pytest.mark.parametrize("name", ["odd_rescale_differs", "odd_no_rescale", "odd_signed", "odd_padding", "ok_oblique", "odd_monochrome1"])
+@pytest.mark.parametrize(
+    "name", ["odd_rescale_differs", "odd_no_rescale", "odd_signed", "odd_padding", "ok_oblique", "odd_monochrome1"]
+)
 def test_values_of_the_odd_series_against_pydicom(name):
     """Oracle: pydicom's pixels with each file's own rescale."""
     files = [pydicom.dcmread(f) for f in (SERIES / name).iterdir()]
     normal = np.cross(files[0].ImageOrientationPatient[:3], files[0].ImageOrientationPatient[3:])
     files.sort(key=lambda d: np.dot(d.ImagePositionPatient, normal))
-    expected = np.stack([d.pixel_array * float(d.get("RescaleSlope", 1)) + float(d.get("RescaleIntercept", 0)) for d in files])
+    expected = np.stack(
+        [d.pixel_array * float(d.get("RescaleSlope", 1)) + float(d.get("RescaleIntercept", 0)) for d in files]
+    )
     np.testing.assert_array_equal(vs.read_image(SERIES / name).numpy(), expected)
 
 
@@ -144,9 +164,20 @@ def test_gantry_tilt_is_found_and_corrected_when_asked(tmp_path):
     axes = np.eye(3)
     axes[:, 1] = [0, np.cos(tilt), np.sin(tilt)]  # columns lean, the table moves along z
     z, y, x = np.meshgrid(*[np.arange(n) for n in shape], indexing="ij")
-    points = origin[:, None, None, None] + axes[:, 0, None, None, None] * x * spacing[2] + axes[:, 1, None, None, None] * y * spacing[1] + np.array([0, 0, 1.0])[:, None, None, None] * z * spacing[0]
+    points = (
+        origin[:, None, None, None]
+        + axes[:, 0, None, None, None] * x * spacing[2]
+        + axes[:, 1, None, None, None] * y * spacing[1]
+        + np.array([0, 0, 1.0])[:, None, None, None] * z * spacing[0]
+    )
     field = 40 * points[1] + 25 * points[2] + 3000
-    write_series(tmp_path, np.round(field).astype(np.int16), spacing=spacing, origin=tuple(origin), axes=np.column_stack([axes[:, 0], axes[:, 1], [0, 0, 1]]))
+    write_series(
+        tmp_path,
+        np.round(field).astype(np.int16),
+        spacing=spacing,
+        origin=tuple(origin),
+        axes=np.column_stack([axes[:, 0], axes[:, 1], [0, 0, 1]]),
+    )
     with pytest.raises(vs.GeometryError, match="gantry tilt.*12°"):
         vs.read_image(tmp_path)
     image = vs.read_image(tmp_path, on_problem="warn")
@@ -263,7 +294,17 @@ def test_suv_needs_pet(tmp_path):
 CODECS = DATA / "samples/codecs"
 
 
-@pytest.mark.parametrize("name", ["MR_small_RLE.dcm", "MR_small_bigendian.dcm", "MR_small_expb.dcm", "MR_small_implicit.dcm", "MR_small_jp2klossless.dcm", "MR_small_padded.dcm"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "MR_small_RLE.dcm",
+        "MR_small_bigendian.dcm",
+        "MR_small_expb.dcm",
+        "MR_small_implicit.dcm",
+        "MR_small_jp2klossless.dcm",
+        "MR_small_padded.dcm",
+    ],
+)
 def test_the_same_picture_in_six_syntaxes(name):
     """Oracle: pydicom's reading of the uncompressed file."""
     truth = pydicom.dcmread(CODECS / "MR_small.dcm")
@@ -280,7 +321,9 @@ def test_deflated_and_without_meta(tmp_path):
         whole = (CODECS / name).read_bytes()
         meta = int.from_bytes(whole[140:144], "little")
         (tmp_path / name).write_bytes(whole[144 + meta :])
-        np.testing.assert_array_equal(vs.read_image(tmp_path / name).numpy()[0], pydicom.dcmread(CODECS / name).pixel_array)
+        np.testing.assert_array_equal(
+            vs.read_image(tmp_path / name).numpy()[0], pydicom.dcmread(CODECS / name).pixel_array
+        )
 
 
 def test_colours_and_cine():
@@ -302,7 +345,9 @@ def test_dose_grid_and_a_slice_of_ct():
     assert dose.spacing[0] == pytest.approx(d.GridFrameOffsetVector[1] - d.GridFrameOffsetVector[0])
     ct = pydicom.dcmread(DATA / "samples/ct_image.dcm")
     image = vs.read_image(DATA / "samples/ct_image.dcm")
-    np.testing.assert_array_equal(image.numpy()[0], ct.pixel_array * float(ct.RescaleSlope) + float(ct.RescaleIntercept))
+    np.testing.assert_array_equal(
+        image.numpy()[0], ct.pixel_array * float(ct.RescaleSlope) + float(ct.RescaleIntercept)
+    )
 
 
 @pytest.mark.parametrize("name", ["MR_truncated.dcm", "meta_missing_tsyntax.dcm"])
@@ -329,11 +374,15 @@ def test_seg_of_dcmqi():
 
 def test_overlapping_segments_are_chosen():
     path = DATA / "samples/seg_overlap.dcm"
-    with pytest.raises(vs.InvalidArgument, match='first segment.*second segment.*segment='):
+    with pytest.raises(vs.InvalidArgument, match="first segment.*second segment.*segment="):
         vs.read_mask(path)
     d = pydicom.dcmread(path)
     for number, name in ((1, "first segment"), (2, "second segment")):
-        count = sum(int(f.sum()) for f, g in zip(d.pixel_array, d.PerFrameFunctionalGroupsSequence, strict=True) if g.SegmentIdentificationSequence[0].ReferencedSegmentNumber == number)
+        count = sum(
+            int(f.sum())
+            for f, g in zip(d.pixel_array, d.PerFrameFunctionalGroupsSequence, strict=True)
+            if g.SegmentIdentificationSequence[0].ReferencedSegmentNumber == number
+        )
         mask = vs.read_mask(path, segment=name)
         assert int((mask.tensor == number).sum()) == count and mask.names == {number: name}
         assert torch.equal(vs.read_mask(path, segment=number).tensor, mask.tensor)
@@ -348,7 +397,14 @@ def test_seg_on_the_grid_of_its_image(tmp_path, fractional):
     one, two = np.zeros((6, 7)), np.zeros((6, 7))
     one[1:3, 2:5], two[4, 6] = 1, 1
     one[0, 0] = 0.4 if fractional else 0
-    write_seg(tmp_path / "seg.dcm", [(1, 1, one), (1, 2, one), (2, 4, two)], spacing=(2.5, 0.8, 1.1), origin=(-20, -30, 50), names=["lung", "heart"], fractional=fractional)
+    write_seg(
+        tmp_path / "seg.dcm",
+        [(1, 1, one), (1, 2, one), (2, 4, two)],
+        spacing=(2.5, 0.8, 1.1),
+        origin=(-20, -30, 50),
+        names=["lung", "heart"],
+        fractional=fractional,
+    )
     mask = vs.read_mask(tmp_path / "seg.dcm", like=image)
     expected = np.zeros((5, 6, 7))
     expected[1][one > 0.5] = expected[2][one > 0.5] = 1
@@ -430,7 +486,9 @@ def test_reading_can_be_stopped(tmp_path):
     vs.read_image(tmp_path, progress=lambda done, total, what: seen.append((done, total)))
     assert seen[-1] == (40, 40)
     results = []
-    threads = [threading.Thread(target=lambda: results.append(vs.read_image(tmp_path).tensor.sum().item())) for _ in range(4)]
+    threads = [
+        threading.Thread(target=lambda: results.append(vs.read_image(tmp_path).tensor.sum().item())) for _ in range(4)
+    ]
     [t.start() for t in threads]
     [t.join() for t in threads]
     assert len(set(results)) == 1
@@ -438,7 +496,12 @@ def test_reading_can_be_stopped(tmp_path):
 
 def test_info_of_dicom():
     facts = vs.io.info(SERIES / "ok_axial")
-    assert facts["format"] == "DICOM" and facts["size"] == (8, 12, 16) and facts["modality"] == "CT" and facts["problems"] == []
+    assert (
+        facts["format"] == "DICOM"
+        and facts["size"] == (8, 12, 16)
+        and facts["modality"] == "CT"
+        and facts["problems"] == []
+    )
     assert any("missing" in p for p in vs.io.info(SERIES / "bad_missing_slice")["problems"])
     assert any("ImagePosition" in p for p in vs.io.info(SERIES / "bad_no_position")["problems"])
     assert vs.io.info(DATA / "samples/rtstruct.dcm")["modality"] == "RTSTRUCT"

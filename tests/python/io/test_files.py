@@ -34,7 +34,11 @@ def oblique(mirrored: bool = False) -> np.ndarray:
 def sitk_image(dtype: str, mirrored: bool = False, shape: tuple[int, ...] = (3, 4, 5)) -> sitk.Image:
     rng = np.random.default_rng(1)
     limits = np.iinfo(dtype) if np.issubdtype(dtype, np.integer) else None
-    array = rng.integers(max(limits.min, -(2**40)), min(limits.max, 2**40), shape).astype(dtype) if limits else rng.normal(size=shape).astype(dtype)
+    array = (
+        rng.integers(max(limits.min, -(2**40)), min(limits.max, 2**40), shape).astype(dtype)
+        if limits
+        else rng.normal(size=shape).astype(dtype)
+    )
     image = sitk.GetImageFromArray(array)
     image.SetSpacing((0.7, 1.25, 3.1))
     image.SetOrigin((-12.5, 40.25, 7.125))
@@ -48,7 +52,10 @@ def assert_same_place(image: vs.Image | vs.Mask, other: sitk.Image, tolerance: f
         np.testing.assert_allclose(ours, other.TransformIndexToPhysicalPoint(index), atol=tolerance)
 
 
-@pytest.mark.parametrize("suffix,tolerance", [(".nii", 2e-5), (".nii.gz", 2e-5), (".nrrd", 1e-9), (".mha", 1e-4), (".mhd", 1e-4), (".nhdr", 1e-9)])
+@pytest.mark.parametrize(
+    "suffix,tolerance",
+    [(".nii", 2e-5), (".nii.gz", 2e-5), (".nrrd", 1e-9), (".mha", 1e-4), (".mhd", 1e-4), (".nhdr", 1e-9)],
+)
 @pytest.mark.parametrize("dtype", [*TYPES, *WIDER])
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_reads_what_simpleitk_writes(tmp_path, suffix, tolerance, dtype, mirrored):
@@ -125,8 +132,19 @@ def test_vector_images_of_simpleitk(tmp_path, suffix):
     np.testing.assert_array_equal(image.numpy(), np.moveaxis(array, -1, 0))
 
 
-@pytest.mark.parametrize("suffix,dtype,channels", [(".png", "uint8", 1), (".png", "uint8", 3), (".png", "uint16", 1), (".tif", "uint8", 1), (".tif", "uint8", 3),
-                                                   (".tif", "float32", 1), (".tif", "int16", 1), (".tif", "uint16", 3)])
+@pytest.mark.parametrize(
+    "suffix,dtype,channels",
+    [
+        (".png", "uint8", 1),
+        (".png", "uint8", 3),
+        (".png", "uint16", 1),
+        (".tif", "uint8", 1),
+        (".tif", "uint8", 3),
+        (".tif", "float32", 1),
+        (".tif", "int16", 1),
+        (".tif", "uint16", 3),
+    ],
+)
 def test_pictures(tmp_path, suffix, dtype, channels):
     """Oracle: SimpleITK writes what we read, and reads what we write."""
     rng = np.random.default_rng(3)
@@ -147,7 +165,10 @@ def test_jpeg_and_damaged_pictures(tmp_path):
     array = (np.add.outer(np.arange(32), np.arange(40)) * 3).astype(np.uint8)
     path = tmp_path / "a.jpg"
     sitk.WriteImage(sitk.GetImageFromArray(array), str(path))
-    assert np.abs(vs.read_image(path).numpy()[0].astype(int) - sitk.GetArrayFromImage(sitk.ReadImage(str(path)))).max() == 0
+    assert (
+        np.abs(vs.read_image(path).numpy()[0].astype(int) - sitk.GetArrayFromImage(sitk.ReadImage(str(path)))).max()
+        == 0
+    )
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(vs.FormatError, match="truncated"):
         vs.read_image(path)
@@ -234,7 +255,12 @@ def test_a_full_disk_is_an_error_and_the_old_file_stays(tmp_path):
     old = vs.Image(torch.ones(2, 3, 4))
     for path in paths:
         vs.write_image(old, path)
-    done = subprocess.run([sys.executable, "-c", FULL_DISK, *paths], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, *paths],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
     lines = done.stdout.splitlines()
     assert len(lines) == 4, done
     for path, line in zip(paths, lines, strict=True):
@@ -304,6 +330,12 @@ def test_a_crash_of_the_isolated_process_is_a_format_error(tmp_path, monkeypatch
     path = tmp_path / "a.nii"
     vs.write_image(vs.Image(torch.rand(3, 4, 5)), path)
     true_run = subprocess.run
-    monkeypatch.setattr(_io_isolated.subprocess, "run", lambda command, **kw: true_run([command[0], "-c", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"], **kw))
+    monkeypatch.setattr(
+        _io_isolated.subprocess,
+        "run",
+        lambda command, **kw: true_run(
+            [command[0], "-c", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"], **kw
+        ),
+    )
     with pytest.raises(vs.FormatError, match="signal 11"):
         vs.read_image(path, isolate=True)

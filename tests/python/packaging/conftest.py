@@ -20,9 +20,24 @@ def cmake() -> Build:
 
     def configure(source: Path, build: Path, *options: str, prefix: str = vesalius.cmake_prefix_path):
         return subprocess.run(
-            ["cmake", "-G", "Ninja", "-S", source, "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}",
-             f"-DPython_EXECUTABLE={sys.executable}", "-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_CXX_FLAGS_RELEASE=-O0", *options],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300,
+            [
+                "cmake",
+                "-G",
+                "Ninja",
+                "-S",
+                source,
+                "-B",
+                build,
+                f"-DCMAKE_PREFIX_PATH={prefix}",
+                f"-DPython_EXECUTABLE={sys.executable}",
+                "-DCMAKE_BUILD_TYPE=Release",
+                "-DCMAKE_CXX_FLAGS_RELEASE=-O0",
+                *options,
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
             env={**os.environ, "CCACHE_NOHASHDIR": "1"},
         )
 
@@ -36,8 +51,13 @@ def build_cpp(cmake: Build) -> Callable[..., Path]:
     def build(source: Path, folder: Path, target: str, *options: str, **where: str) -> Path:
         configured = cmake(source, folder, *options, **where)
         assert configured.returncode == 0, configured.stdout
-        built = subprocess.run(["cmake", "--build", folder, "--target", target], stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, text=True, timeout=600)
+        built = subprocess.run(
+            ["cmake", "--build", folder, "--target", target],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=600,
+        )
         assert built.returncode == 0, built.stdout
         return folder / target
 

@@ -89,16 +89,26 @@ def test_consumer_of_the_package_runs(build_cpp, tmp_path):
 
 def test_consumer_of_an_installed_prefix_runs(build_cpp, tmp_path):
     """Mechanics: `cmake --install` of the build tree to a prefix that has nothing to do with Python."""
-    build = next((f for f in (ROOT / "build/release", *sorted((ROOT / "build").glob("cp*"))) if (f / "CMakeCache.txt").exists()), None)
+    build = next(
+        (f for f in (ROOT / "build/release", *sorted((ROOT / "build").glob("cp*"))) if (f / "CMakeCache.txt").exists()),
+        None,
+    )
     if build is None:
         pytest.skip("LOUD: no build tree beside the sources; this runs in `make test`")
     cache = (build / "CMakeCache.txt").read_text()
     assert "VESALIUS_PYTHON" in cache
     prefix = tmp_path / "prefix"
-    installed = subprocess.run(["cmake", "--install", build, "--prefix", prefix], capture_output=True, text=True, timeout=120)
+    installed = subprocess.run(
+        ["cmake", "--install", build, "--prefix", prefix], capture_output=True, text=True, timeout=120
+    )
     assert installed.returncode == 0, installed.stdout + installed.stderr
     # Built for a wheel, the library looks for torch beside it; here it's told where.
     program = build_cpp(consumer(tmp_path / "src"), tmp_path / "build", "consumer", prefix=str(prefix))
-    result = subprocess.run([program], capture_output=True, text=True, timeout=60,
-                            env={**os.environ, "LD_LIBRARY_PATH": str(Path(torch.__file__).parent / "lib")})
+    result = subprocess.run(
+        [program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "LD_LIBRARY_PATH": str(Path(torch.__file__).parent / "lib")},
+    )
     assert result.returncode == 0, result.stderr

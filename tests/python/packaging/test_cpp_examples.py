@@ -23,7 +23,9 @@ def build_root(tmp_path_factory):
 
 def run(program: Path, *arguments: object) -> subprocess.CompletedProcess:
     """In an empty environment: no PATH, no PYTHONPATH, no LD_LIBRARY_PATH."""
-    return subprocess.run([program, *map(str, arguments)], env={"OMP_NUM_THREADS": "2"}, capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        [program, *map(str, arguments)], env={"OMP_NUM_THREADS": "2"}, capture_output=True, text=True, timeout=120
+    )
 
 
 def table(text: str) -> list[dict[str, str]]:
@@ -101,7 +103,9 @@ def test_survival_is_what_lifelines_finds(survival, tmp_path):
     rows = table(result.stdout)
     assert [row["term"] for row in rows] == list(peer.params_.index)
     for column, expected in {
-        "coef": peer.params_, "hazard_ratio": peer.hazard_ratios_, "standard_error": peer.standard_errors_,
+        "coef": peer.params_,
+        "hazard_ratio": peer.hazard_ratios_,
+        "standard_error": peer.standard_errors_,
         "p": peer.summary["p"],
     }.items():
         np.testing.assert_allclose([float(row[column]) for row in rows], expected, rtol=1e-5)

@@ -70,7 +70,9 @@ def test_import_needs_torch_and_numpy_only():
     )
     assert result.returncode == 0, result.stderr
     # What torch itself brings (tqdm, by its version) doesn't count.
-    extra = run("import sys, torch, numpy; print([n for n in ('pandas', 'sklearn', 'scipy', 'tqdm') if n in sys.modules])")
+    extra = run(
+        "import sys, torch, numpy; print([n for n in ('pandas', 'sklearn', 'scipy', 'tqdm') if n in sys.modules])"
+    )
     assert set(eval(result.stdout)) <= set(eval(extra.stdout))
 
 
@@ -102,7 +104,10 @@ def test_sources_without_the_extension_say_so(tmp_path):
     package.mkdir()
     for file in Path(vesalius.__file__).parent.glob("*.py"):
         (package / file.name).write_text(file.read_text())
-    result = run("import sys; sys.meta_path[:] = [f for f in sys.meta_path if 'Editable' not in repr(f)]; import vesalius", path=tmp_path)
+    result = run(
+        "import sys; sys.meta_path[:] = [f for f in sys.meta_path if 'Editable' not in repr(f)]; import vesalius",
+        path=tmp_path,
+    )
     assert result.returncode == 1
     assert "compiled part of Vesalius is not in" in result.stderr and "make" in result.stderr
 

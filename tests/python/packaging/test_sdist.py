@@ -14,8 +14,12 @@ ROOT = Path(__file__).resolve().parents[3]
 @pytest.fixture(scope="module")
 def sdist(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sdist")
-    made = subprocess.run([sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", folder, ROOT],
-                          capture_output=True, text=True, timeout=300)
+    made = subprocess.run(
+        [sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", folder, ROOT],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert made.returncode == 0, made.stdout + made.stderr
     archive = next(folder.glob("*.tar.gz"))
     with tarfile.open(archive) as tar:
@@ -27,7 +31,12 @@ def sdist(tmp_path_factory):
 def test_sdist_holds_every_source(sdist):
     """Mechanics: each file that CMake and pip read, or a build from it would fail."""
     names = {str(name) for name in sdist[0]}
-    wanted = [*ROOT.glob("src/**/*.*"), *ROOT.glob("include/**/*.*"), *ROOT.glob("python/**/*.py*"), *ROOT.glob("python/bindings/*")]
+    wanted = [
+        *ROOT.glob("src/**/*.*"),
+        *ROOT.glob("include/**/*.*"),
+        *ROOT.glob("python/**/*.py*"),
+        *ROOT.glob("python/bindings/*"),
+    ]
     relative = {str(file.relative_to(ROOT)) for file in wanted if file.is_file() and "__pycache__" not in file.parts}
     relative |= {"CMakeLists.txt", "pyproject.toml", "LICENSE", ".ci/torch_pin.py", "tests/cpp/CMakeLists.txt"}
     assert not relative - names

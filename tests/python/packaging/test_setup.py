@@ -27,8 +27,14 @@ def machine(tmp_path):
         (path / name).chmod(0o755)
 
     def setup() -> subprocess.CompletedProcess:
-        return subprocess.run(["bash", ".ci/setup", "test"], cwd=tmp_path / "repo", env={"PATH": str(path)},
-                              capture_output=True, text=True, timeout=60)
+        return subprocess.run(
+            ["bash", ".ci/setup", "test"],
+            cwd=tmp_path / "repo",
+            env={"PATH": str(path)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
 
     return add, setup
 
@@ -38,7 +44,11 @@ def test_without_apt_the_packages_are_named(machine):
     _, setup = machine
     result = setup()
     assert result.returncode == 1
-    assert "no apt" in result.stderr and "libinsighttoolkit5-dev" in result.stderr and "VESALIUS_SKIP_SYSTEM" in result.stderr
+    assert (
+        "no apt" in result.stderr
+        and "libinsighttoolkit5-dev" in result.stderr
+        and "VESALIUS_SKIP_SYSTEM" in result.stderr
+    )
 
 
 def test_without_rights_the_command_to_ask_for_is_given(machine):

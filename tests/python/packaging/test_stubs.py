@@ -22,6 +22,11 @@ def test_stubs_are_current(tmp_path):
 
 def test_package_passes_mypy():
     """Mechanics: strict, as pyproject.toml sets it."""
-    checked = subprocess.run([sys.executable, "-m", "mypy", "--config-file", ROOT / "pyproject.toml"],
-                             cwd=ROOT, capture_output=True, text=True, timeout=600)
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy", "--config-file", ROOT / "pyproject.toml"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
     assert checked.returncode == 0, checked.stdout

@@ -48,7 +48,9 @@ def test_wheel_holds_code_only():
 
 def test_command_line_is_installed():
     """Mechanics: the script and `python -m vesalius` are the same."""
-    script = subprocess.run([Path(sys.executable).parent / "vesalius", "--help"], capture_output=True, text=True, timeout=60)
+    script = subprocess.run(
+        [Path(sys.executable).parent / "vesalius", "--help"], capture_output=True, text=True, timeout=60
+    )
     module = subprocess.run([sys.executable, "-m", "vesalius", "--help"], capture_output=True, text=True, timeout=60)
     assert script.returncode == module.returncode == 0, script.stderr + module.stderr
     for word in ("info", "import", "extract", "segment", "fit", "report"):
@@ -59,8 +61,11 @@ def dynamic(path: Path) -> tuple[list[str], list[str]]:
     with path.open("rb") as file:
         section = next(s for s in ELFFile(file).iter_sections() if isinstance(s, DynamicSection))
         needed = [tag.needed for tag in section.iter_tags() if tag.entry.d_tag == "DT_NEEDED"]
-        paths = [getattr(tag, "runpath", None) or getattr(tag, "rpath", None) for tag in section.iter_tags()
-                 if tag.entry.d_tag in ("DT_RUNPATH", "DT_RPATH")]
+        paths = [
+            getattr(tag, "runpath", None) or getattr(tag, "rpath", None)
+            for tag in section.iter_tags()
+            if tag.entry.d_tag in ("DT_RUNPATH", "DT_RPATH")
+        ]
     return needed, [part for path_ in paths for part in path_.split(":")]
 
 
@@ -84,6 +89,8 @@ def test_no_symbol_of_another_library_is_exported():
     """Mechanics: an exported itk:: or H5 symbol could be bound to by SimpleITK's or h5py's own copy."""
     with LIBRARY.open("rb") as file:
         table = ELFFile(file).get_section_by_name(".dynsym")
-        exported = [s.name for s in table.iter_symbols() if s["st_shndx"] != "SHN_UNDEF" and s["st_info"]["bind"] != "STB_LOCAL"]
+        exported = [
+            s.name for s in table.iter_symbols() if s["st_shndx"] != "SHN_UNDEF" and s["st_info"]["bind"] != "STB_LOCAL"
+        ]
     assert any("8vesalius" in name for name in exported)
     assert not [name for name in exported if re.search(r"3itk[A-Z0-9]|4gdcm|4YAML|8nlohmann|^H5", name)]

@@ -20,8 +20,17 @@ VOLUME = ["3D_avg", "3D_comb"]
 CONFIGURATIONS = {
     "digital_phantom": vs.radiomics.Settings(bin_width=1, aggregation=SLICES + VOLUME),
     "A": vs.radiomics.Settings(round_intensities=True, resegment=(-500, 400), bin_width=25, aggregation=SLICES),
-    "B": vs.radiomics.Settings(resample=(0, 2, 2), round_intensities=True, resegment=(-500, 400), bin_count=32, aggregation=SLICES),
-    "C": vs.radiomics.Settings(resample=(2, 2, 2), round_intensities=True, resegment=(-1000, 400), bin_width=25, ivh_bin_width=2.5, aggregation=VOLUME),
+    "B": vs.radiomics.Settings(
+        resample=(0, 2, 2), round_intensities=True, resegment=(-500, 400), bin_count=32, aggregation=SLICES
+    ),
+    "C": vs.radiomics.Settings(
+        resample=(2, 2, 2),
+        round_intensities=True,
+        resegment=(-1000, 400),
+        bin_width=25,
+        ivh_bin_width=2.5,
+        aggregation=VOLUME,
+    ),
 }
 
 
@@ -65,7 +74,17 @@ class Reference:
 def references() -> list[Reference]:
     with (DATA / "reference.csv").open(newline="") as file:
         return [
-            Reference(r["config"], r["tag"].removesuffix("_" + r["aggregation"]), r["ibsi_id"], r["family"], r["feature"], r["aggregation"], float(r["value"]), float(r["tolerance"] or 0), r["consensus"])
+            Reference(
+                r["config"],
+                r["tag"].removesuffix("_" + r["aggregation"]),
+                r["ibsi_id"],
+                r["family"],
+                r["feature"],
+                r["aggregation"],
+                float(r["value"]),
+                float(r["tolerance"] or 0),
+                r["consensus"],
+            )
             for r in csv.DictReader(file)
             if r["value"]  # a few have none in the manual
         ]
@@ -73,7 +92,11 @@ def references() -> list[Reference]:
 
 def diagnostics() -> dict[tuple[str, str], tuple[float, float]]:
     with (DATA / "diagnostics_reference.csv").open(newline="") as file:
-        return {(r["config"], r["tag"]): (float(r["value"]), float(r["tolerance"] or 0)) for r in csv.DictReader(file) if r["value"]}
+        return {
+            (r["config"], r["tag"]): (float(r["value"]), float(r["tolerance"] or 0))
+            for r in csv.DictReader(file)
+            if r["value"]
+        }
 
 
 def table(values: dict[str, vs.radiomics.Features]) -> str:
@@ -92,11 +115,18 @@ def table(values: dict[str, vs.radiomics.Features]) -> str:
         out = [r for r in rows if not r.agrees(features[r.column])]
         name = "Digital phantom" if configuration == "digital_phantom" else f"Configuration {configuration}"
         summary.append(f"| {name} | {len(rows)} | {len(rows) - len(out)} | {len(out)} |")
-        blocks += [f"## {name}", "", "| feature | code | aggregation | reference | tolerance | Vesalius | consensus | verdict |", "| --- | --- | --- | --- | --- | --- | --- | --- |"]
+        blocks += [
+            f"## {name}",
+            "",
+            "| feature | code | aggregation | reference | tolerance | Vesalius | consensus | verdict |",
+            "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        ]
         for r in rows:
             value = features[r.column]
             verdict = "agrees" if r.agrees(value) else "**out**"
-            blocks.append(f"| `{r.tag}` | {r.code} | {r.aggregation.replace('_5D', '.5D').replace('_', ' ')} | {r.value:g} | {r.tolerance:g} | {value:.4g} | {r.consensus} | {verdict} |")
+            blocks.append(
+                f"| `{r.tag}` | {r.code} | {r.aggregation.replace('_5D', '.5D').replace('_', ' ')} | {r.value:g} | {r.tolerance:g} | {value:.4g} | {r.consensus} | {verdict} |"
+            )
         blocks.append("")
     lines += ["| data | values | agree | out |", "| --- | --- | --- | --- |", *summary, "", *blocks]
     return "\n".join(lines)

@@ -22,11 +22,17 @@ def test_page_of_features():
         lines += [f"## {first['family_title']} ({first['family_code']})", "", f"Family `{family}`."]
         if first["aggregation"]:
             lines += [f"Aggregations: {', '.join(f'`{a}`' for a in first['aggregation'].split())}."]
-        lines += ["", "| name | code | feature | unit | formula | section | PyRadiomics |", "| --- | --- | --- | --- | --- | --- | --- |"]
+        lines += [
+            "",
+            "| name | code | feature | unit | formula | section | PyRadiomics |",
+            "| --- | --- | --- | --- | --- | --- | --- |",
+        ]
         for name, row in rows.iterrows():
             formula = row["formula"].replace("|", r"\vert ")
             alias = f"`{row['pyradiomics']}`" if row["pyradiomics"] else ""
-            lines.append(f"| `{name}` | {row['code']} | {row['title']} | {row['unit']} | ${formula}$ | {row['reference']} | {alias} |")
+            lines.append(
+                f"| `{name}` | {row['code']} | {row['title']} | {row['unit']} | ${formula}$ | {row['reference']} | {alias} |"
+            )
         lines.append("")
     page, text = Path(__file__).parents[3] / "docs" / "features.md", "\n".join(lines)
     if not page.exists() or page.read_text() != text:

@@ -12,7 +12,8 @@ import vesalius as vs
 OFFSETS = torch.tensor([(z, y, x) for z in (-1, 0, 1) for y in (-1, 0, 1) for x in (-1, 0, 1) if (z, y, x) > (0, 0, 0)])
 
 needs_gpu = pytest.mark.skipif(
-    not torch.cuda.is_available(), reason="NO GPU HERE: the CUDA co-occurrence kernel was NOT tested (it is only compiled)"
+    not torch.cuda.is_available(),
+    reason="NO GPU HERE: the CUDA co-occurrence kernel was NOT tested (it is only compiled)",
 )
 devices = pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=needs_gpu)])
 
@@ -22,7 +23,11 @@ def naive(levels: np.ndarray, offsets: np.ndarray, n: int) -> np.ndarray:
     for d, offset in enumerate(offsets):
         for index in np.ndindex(levels.shape):
             other = tuple(np.add(index, offset))
-            if all(0 <= o < s for o, s in zip(other, levels.shape, strict=True)) and levels[index] > 0 and levels[other] > 0:
+            if (
+                all(0 <= o < s for o, s in zip(other, levels.shape, strict=True))
+                and levels[index] > 0
+                and levels[other] > 0
+            ):
                 counts[d, levels[index] - 1, levels[other] - 1] += 1
     return counts
 
@@ -67,7 +72,12 @@ def test_extract_on_device(device):
 
 def test_wrong_arguments_are_refused():
     levels = torch.ones(2, 3, 4, dtype=torch.int32)
-    for bad in [(levels.float(), OFFSETS, 4), (levels[0], OFFSETS, 4), (levels, OFFSETS[:, :2], 4), (levels, OFFSETS, 0)]:
+    for bad in [
+        (levels.float(), OFFSETS, 4),
+        (levels[0], OFFSETS, 4),
+        (levels, OFFSETS[:, :2], 4),
+        (levels, OFFSETS, 0),
+    ]:
         with pytest.raises(ValueError, match="glcm_counts"):
             torch.ops.vesalius.glcm_counts(*bad)
 
@@ -78,12 +88,16 @@ def test_features_from_their_definition(aggregation):
     rng = np.random.default_rng(3)
     levels = rng.integers(0, 5, (4, 7, 6))
     image, mask = vs.Image(torch.from_numpy(levels).double()), vs.Mask(torch.from_numpy((levels > 0).astype(np.uint8)))
-    ours = vs.radiomics.extract(image, mask, vs.radiomics.Settings(bin_width=1, aggregation=[aggregation], families=["glcm"]))
+    ours = vs.radiomics.extract(
+        image, mask, vs.radiomics.Settings(bin_width=1, aggregation=[aggregation], families=["glcm"])
+    )
 
     flat = OFFSETS[OFFSETS[:, 0] == 0].numpy()
     slices = [levels[z : z + 1] for z in range(len(levels))]
     if aggregation.startswith("2D"):
-        matrices = [m for s in slices for m in ([naive(s, flat, 4).sum(0)] if aggregation == "2D_comb" else naive(s, flat, 4))]
+        matrices = [
+            m for s in slices for m in ([naive(s, flat, 4).sum(0)] if aggregation == "2D_comb" else naive(s, flat, 4))
+        ]
     else:
         counts = naive(levels, flat if aggregation.startswith("2_5D") else OFFSETS.numpy(), 4)
         matrices = [counts.sum(0)] if aggregation.endswith("comb") else list(counts)

@@ -31,7 +31,9 @@ def case(spacing=(3.0, 1.2, 2.0), seed=0) -> tuple[np.ndarray, np.ndarray, vs.Im
 
 def peaks(voxels: np.ndarray, inside: np.ndarray, spacing) -> tuple[float, float]:
     """IBSI 1, section 3.2, distance by distance."""
-    grid = np.stack(np.meshgrid(*(np.arange(n) * s for n, s in zip(voxels.shape, spacing, strict=True)), indexing="ij"), -1)
+    grid = np.stack(
+        np.meshgrid(*(np.arange(n) * s for n, s in zip(voxels.shape, spacing, strict=True)), indexing="ij"), -1
+    )
     means = {}
     for index in np.argwhere(inside):
         at = tuple(index)
@@ -54,9 +56,15 @@ def test_local_intensity_looks_outside_the_region_but_centres_in_the_intensity_m
     voxels, labels, _, mask = case()
     voxels[labels == 0] += 300
     voxels[6, 8, 4] = np.nan
-    f = vs.radiomics.extract(image_of(voxels, spacing=(3.0, 1.2, 2.0)), mask, vs.radiomics.Settings(families=["local_intensity"], resegment=(0, 120)))
+    f = vs.radiomics.extract(
+        image_of(voxels, spacing=(3.0, 1.2, 2.0)),
+        mask,
+        vs.radiomics.Settings(families=["local_intensity"], resegment=(0, 120)),
+    )
     inside = (labels == 1) & (voxels >= 0) & (voxels <= 120)
-    np.testing.assert_allclose([f["loc_peak_loc"], f["loc_peak_glob"]], peaks(voxels, inside, (3.0, 1.2, 2.0)), rtol=1e-12)
+    np.testing.assert_allclose(
+        [f["loc_peak_loc"], f["loc_peak_glob"]], peaks(voxels, inside, (3.0, 1.2, 2.0)), rtol=1e-12
+    )
 
 
 def test_local_intensity_after_interpolation():
@@ -65,7 +73,9 @@ def test_local_intensity_after_interpolation():
     spacing = (2.0, 2.0, 1.5)
     f = vs.radiomics.extract(image, mask, vs.radiomics.Settings(families=["local_intensity"], resample=spacing))
     fine, roi = vs.image.resample(image, spacing), vs.image.resample(mask, spacing)
-    np.testing.assert_allclose([f["loc_peak_loc"], f["loc_peak_glob"]], peaks(fine.tensor.numpy(), roi.tensor.numpy() == 1, spacing), rtol=1e-9)
+    np.testing.assert_allclose(
+        [f["loc_peak_loc"], f["loc_peak_glob"]], peaks(fine.tensor.numpy(), roi.tensor.numpy() == 1, spacing), rtol=1e-9
+    )
 
 
 def volume_histogram(x: np.ndarray, levels: np.ndarray) -> dict[str, float]:
@@ -74,7 +84,14 @@ def volume_histogram(x: np.ndarray, levels: np.ndarray) -> dict[str, float]:
     gamma = (levels - levels[0]) / (levels[-1] - levels[0])
     v = {p: nu[gamma >= p / 100 - 1e-12].max() for p in (10, 90)}
     i = {p: levels[nu <= p / 100 + 1e-12].min() for p in (10, 90)}
-    return {"ivh_v10": v[10], "ivh_v90": v[90], "ivh_i10": i[10], "ivh_i90": i[90], "ivh_diff_v10_v90": v[10] - v[90], "ivh_diff_i10_i90": i[10] - i[90]}
+    return {
+        "ivh_v10": v[10],
+        "ivh_v90": v[90],
+        "ivh_i10": i[10],
+        "ivh_i90": i[90],
+        "ivh_diff_v10_v90": v[10] - v[90],
+        "ivh_diff_i10_i90": i[10] - i[90],
+    }
 
 
 def ivh(x: np.ndarray, **settings) -> dict[str, float]:
@@ -89,7 +106,9 @@ def test_volume_histogram_of_whole_numbers():
     assert ivh(x) == pytest.approx(volume_histogram(x, np.arange(x.min(), x.max() + 1)))
     kept = x[(x >= -100) & (x <= 150)]
     assert ivh(x, resegment=(-100, 150)) == pytest.approx(volume_histogram(kept, np.arange(-100, 151)))
-    assert ivh(x, resegment=(-100, np.inf)) == pytest.approx(volume_histogram(x[x >= -100], np.arange(-100, x.max() + 1)))
+    assert ivh(x, resegment=(-100, np.inf)) == pytest.approx(
+        volume_histogram(x[x >= -100], np.arange(-100, x.max() + 1))
+    )
 
 
 def test_volume_histogram_of_bins():

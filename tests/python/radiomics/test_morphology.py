@@ -118,7 +118,9 @@ def test_autocorrelation(spacing):
     i, j = np.triu_indices(len(x), 1)
     c = x - x.mean()
     assert f["morph_moran_i"] == pytest.approx(len(x) / w.sum() * (w * c[i] * c[j]).sum() / (c**2).sum(), rel=1e-9)
-    assert f["morph_geary_c"] == pytest.approx((len(x) - 1) / (2 * w.sum()) * (w * (x[i] - x[j]) ** 2).sum() / (c**2).sum(), rel=1e-9)
+    assert f["morph_geary_c"] == pytest.approx(
+        (len(x) - 1) / (2 * w.sum()) * (w * (x[i] - x[j]) ** 2).sum() / (c**2).sum(), rel=1e-9
+    )
 
 
 def test_principal_axes_and_centre_of_mass():
@@ -141,7 +143,9 @@ def test_enclosing_ellipsoid():
     alpha, beta = np.sqrt(1 - b**2 / a**2), np.sqrt(1 - c**2 / a**2)
     nu = np.arange(21)
     series = (alpha * beta) ** nu / (1 - 4 * nu**2) * eval_legendre(nu, (alpha**2 + beta**2) / (2 * alpha * beta))
-    assert f["morph_area_dens_aee"] == pytest.approx(f["morph_area_mesh"] / (4 * np.pi * a * b * series.sum()), rel=1e-9)
+    assert f["morph_area_dens_aee"] == pytest.approx(
+        f["morph_area_mesh"] / (4 * np.pi * a * b * series.sum()), rel=1e-9
+    )
     assert f["morph_vol_dens_aee"] == pytest.approx(f["morph_volume"] / (4 / 3 * np.pi * a * b * c), rel=1e-9)
 
 

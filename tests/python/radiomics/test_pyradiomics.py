@@ -18,7 +18,9 @@ ALIASES = CATALOGUE[CATALOGUE["pyradiomics"] != ""]["pyradiomics"]
 
 def baseline(feature_class: str, case: str) -> dict[str, float]:
     with (DATA / f"baseline_{feature_class}.csv").open(newline="") as file:
-        return {r["featureName"]: float(r[case]) for r in csv.DictReader(file) if r["featureName"].startswith("original_")}
+        return {
+            r["featureName"]: float(r[case]) for r in csv.DictReader(file) if r["featureName"].startswith("original_")
+        }
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +52,9 @@ def test_glcm(brain1, case, settings):
         assert ours[name] == pytest.approx(theirs[name], rel=1e-9), name
 
 
-@pytest.mark.parametrize(("theirs", "family"), [("glrlm", "glrlm"), ("glszm", "glszm"), ("ngtdm", "ngtdm"), ("gldm", "ngldm")])
+@pytest.mark.parametrize(
+    ("theirs", "family"), [("glrlm", "glrlm"), ("glszm", "glszm"), ("ngtdm", "ngtdm"), ("gldm", "ngldm")]
+)
 def test_other_textures(brain1, theirs, family):
     ours = vs.radiomics.extract(*brain1, vs.radiomics.Settings(families=[family], aggregation="3D_avg", **SAME_BINS))
     values = baseline(theirs, "brain1")
@@ -62,9 +66,13 @@ def test_other_textures(brain1, theirs, family):
 
 def test_first_order(brain1):
     """Their energy and RMS add 2000 to each voxel in case brain1, their kurtosis is not in excess of 3."""
-    ours = vs.radiomics.extract(*brain1, vs.radiomics.Settings(families=["intensity_statistics", "intensity_histogram"], **SAME_BINS))
+    ours = vs.radiomics.extract(
+        *brain1, vs.radiomics.Settings(families=["intensity_statistics", "intensity_histogram"], **SAME_BINS)
+    )
     theirs = baseline("firstorder", "brain1") | {
-        name: value for name, value in baseline("firstorder", "brain1_resegmentation").items() if name.endswith(("Energy", "RootMeanSquared"))
+        name: value
+        for name, value in baseline("firstorder", "brain1_resegmentation").items()
+        if name.endswith(("Energy", "RootMeanSquared"))
     }
     compared = [name for name in ALIASES if name in theirs]
     assert len(compared) >= 16
@@ -82,7 +90,9 @@ def test_shape(brain1):
     for name in ("VoxelVolume", "Maximum3DDiameter", "Elongation", "Flatness"):
         assert ours[f"original_shape_{name}"] == pytest.approx(theirs[f"original_shape_{name}"], rel=1e-9), name
     for name in ("MajorAxisLength", "MinorAxisLength", "LeastAxisLength"):
-        assert ours[f"original_shape_{name}"] == pytest.approx(theirs[f"original_shape_{name}"] * (n / (n - 1)) ** 0.5, rel=1e-9), name
+        assert ours[f"original_shape_{name}"] == pytest.approx(
+            theirs[f"original_shape_{name}"] * (n / (n - 1)) ** 0.5, rel=1e-9
+        ), name
     for name in ("MeshVolume", "SurfaceArea", "Sphericity", "SurfaceVolumeRatio"):
         assert ours[f"original_shape_{name}"] == pytest.approx(theirs[f"original_shape_{name}"], rel=1.5e-3), name
 
@@ -109,11 +119,17 @@ def test_parameter_file(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text(PARAMETERS)
     settings = vs.radiomics.Settings.from_pyradiomics(path)
-    assert settings.resample == (3, 2, 1) and settings.interpolation == "cubic" and settings.mask_interpolation == "nearest"
+    assert (
+        settings.resample == (3, 2, 1)
+        and settings.interpolation == "cubic"
+        and settings.mask_interpolation == "nearest"
+    )
     assert settings.bin_width == 10 and settings.bin_count is None and settings.resegment == (-50, 200)
     assert settings.aggregation == ("3D_avg",)
     assert settings.families == ("intensity_statistics", "intensity_histogram", "morphology", "glcm")
-    assert vs.radiomics.Settings.from_pyradiomics({"setting": {"binCount": 16, "force2D": True}}).aggregation == ("2_5D_avg",)
+    assert vs.radiomics.Settings.from_pyradiomics({"setting": {"binCount": 16, "force2D": True}}).aggregation == (
+        "2_5D_avg",
+    )
     assert vs.radiomics.Settings.from_pyradiomics({"binWidth": 5}).bin_width == 5
 
 

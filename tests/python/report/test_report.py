@@ -19,7 +19,9 @@ def lopsided() -> vs.Image:
     return vs.Image(voxels, spacing=(3.0, 2.0, 1.0), direction=ras)
 
 
-@pytest.mark.parametrize(("plane", "index", "corner"), [("axial", 3, (0, -1)), ("coronal", 0, (0, -1)), ("sagittal", 7, (0, 0))])
+@pytest.mark.parametrize(
+    ("plane", "index", "corner"), [("axial", 3, (0, -1)), ("coronal", 0, (0, -1)), ("sagittal", 7, (0, 0))]
+)
 def test_radiological_convention(plane, index, corner):
     """The patient's left is on the right, anterior and superior are up (sagittal: anterior on the left)."""
     assert lopsided().orientation == "RAS"
@@ -28,7 +30,9 @@ def test_radiological_convention(plane, index, corner):
     array = np.asarray(drawn.get_array())
     assert array[corner] == 10.0 and array.sum() == 10.0
     left, right, bottom, top = drawn.get_extent()
-    assert (right - left, bottom - top) == pytest.approx({"axial": (8, 12), "coronal": (8, 12), "sagittal": (12, 12)}[plane])
+    assert (right - left, bottom - top) == pytest.approx(
+        {"axial": (8, 12), "coronal": (8, 12), "sagittal": (12, 12)}[plane]
+    )
 
 
 def test_outlines_and_wrong_grids():
@@ -71,4 +75,8 @@ def test_calibration_groups_are_wilson():
 
     figure = vs.plot.calibration(np.linspace(0.1, 0.9, 20), [0, 1] * 10, bins=1)
     low, high = proportion_confint(10, 20, method="wilson")
-    assert any(np.allclose(line.get_ydata(), [low, high], atol=1e-6) for line in figure.axes[0].lines if len(line.get_ydata()) == 2)
+    assert any(
+        np.allclose(line.get_ydata(), [low, high], atol=1e-6)
+        for line in figure.axes[0].lines
+        if len(line.get_ydata()) == 2
+    )

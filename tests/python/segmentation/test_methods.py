@@ -123,13 +123,18 @@ def test_contrast_threshold_is_a_fixed_point():
 def test_grow_is_simpleitks():
     """Peer: SimpleITK's ConnectedThreshold, 6- and 26-connected."""
     image, _, _ = phantom(noise=1.5)
-    for connectivity, neighbourhood in ((6, sitk.ConnectedThresholdImageFilter.FaceConnectivity), (26, sitk.ConnectedThresholdImageFilter.FullConnectivity)):
+    for connectivity, neighbourhood in (
+        (6, sitk.ConnectedThresholdImageFilter.FaceConnectivity),
+        (26, sitk.ConnectedThresholdImageFilter.FullConnectivity),
+    ):
         theirs = sitk.ConnectedThreshold(image.to_sitk(), [(20, 20, 12), (40, 40, 12)], 6.0, 11.0, 1, neighbourhood)
         ours = seg.grow(image, [(12, 20, 20), (12, 40, 40)], 6.0, 11.0, connectivity=connectivity)
         np.testing.assert_array_equal(ours.numpy(), sitk.GetArrayFromImage(theirs))
         seeds = torch.zeros(image.shape, dtype=torch.int16)
         seeds[12, 20, 20] = seeds[12, 40, 40] = 3
-        np.testing.assert_array_equal(seg.grow(image, vs.Mask(seeds, image.geometry), 6.0, 11.0, connectivity=connectivity).numpy(), ours.numpy())
+        np.testing.assert_array_equal(
+            seg.grow(image, vs.Mask(seeds, image.geometry), 6.0, 11.0, connectivity=connectivity).numpy(), ours.numpy()
+        )
     assert seg.grow(image, [(0, 0, 0)], 6.0).labels == []
 
 

@@ -106,8 +106,12 @@ def test_equal_to_monai(spacing, seed):
     assert ours["dice"] == pytest.approx(mm.compute_dice(a, b, include_background=True).item(), abs=1e-6)
     assert ours["jaccard"] == pytest.approx(mm.compute_iou(a, b, include_background=True).item(), abs=1e-6)
     assert ours["hausdorff"] == pytest.approx(mm.compute_hausdorff_distance(a, b, **kw).item(), rel=1e-5)
-    assert ours["hausdorff95"] == pytest.approx(mm.compute_hausdorff_distance(a, b, percentile=95, **kw).item(), rel=1e-5)
-    assert ours["average_surface_distance"] == pytest.approx(mm.compute_average_surface_distance(a, b, symmetric=True, **kw).item(), rel=1e-5)
+    assert ours["hausdorff95"] == pytest.approx(
+        mm.compute_hausdorff_distance(a, b, percentile=95, **kw).item(), rel=1e-5
+    )
+    assert ours["average_surface_distance"] == pytest.approx(
+        mm.compute_average_surface_distance(a, b, symmetric=True, **kw).item(), rel=1e-5
+    )
     by_voxel = metrics.surface_dice(mask_of(p, spacing), mask_of(r, spacing), 2.0, weight="voxel")
     assert by_voxel == pytest.approx(mm.compute_surface_dice(a, b, [2.0], **kw).item(), abs=1e-6)
 
@@ -121,7 +125,9 @@ def test_surface_dice_by_area_is_nikolovs(spacing, noise, tolerance):
     p, r = (rng.random((12, 12, 12)) > 0.5, rng.random((12, 12, 12)) > 0.6) if noise else (blob(7), blob(8))
     ours = metrics.evaluate(mask_of(p, spacing), mask_of(r, spacing), tolerance_mm=tolerance)[1]["surface_dice"]
     a, b = (torch.from_numpy(m)[None, None].float() for m in (p, r))
-    theirs = mm.compute_surface_dice(a, b, [tolerance], include_background=True, spacing=spacing, use_subvoxels=True).item()
+    theirs = mm.compute_surface_dice(
+        a, b, [tolerance], include_background=True, spacing=spacing, use_subvoxels=True
+    ).item()
     assert ours == pytest.approx(theirs, abs=2e-6) and 0 < ours <= 1
 
 
@@ -183,7 +189,10 @@ def test_empty_masks_are_defined():
     e, o = mask_of(empty, (2, 1, 1)), mask_of(one, (2, 1, 1))
     assert metrics.evaluate(e, e) == {}
     neither = metrics.evaluate(e, e, labels=[1])[1]
-    assert all(math.isnan(neither[k]) for k in ("dice", "jaccard", "hausdorff", "hausdorff95", "average_surface_distance", "surface_dice"))
+    assert all(
+        math.isnan(neither[k])
+        for k in ("dice", "jaccard", "hausdorff", "hausdorff95", "average_surface_distance", "surface_dice")
+    )
     assert neither["volume_difference"] == 0 and math.isnan(neither["relative_volume_difference"])
     zeros = torch.zeros(1, 1, 4, 5, 6)
     assert math.isnan(mm.compute_dice(zeros, zeros, include_background=True).item())
@@ -212,7 +221,9 @@ def test_single_functions_and_tensors():
     a, b = torch.from_numpy(p), torch.from_numpy(r)
     kw = {"spacing": spacing}
     assert metrics.dice(a, b, **kw) == found["dice"] and metrics.jaccard(a, b, **kw) == found["jaccard"]
-    assert metrics.hausdorff(a, b, **kw) == found["hausdorff"] and metrics.hausdorff95(a, b, **kw) == found["hausdorff95"]
+    assert (
+        metrics.hausdorff(a, b, **kw) == found["hausdorff"] and metrics.hausdorff95(a, b, **kw) == found["hausdorff95"]
+    )
     assert metrics.average_surface_distance(a, b, **kw) == found["average_surface_distance"]
     assert metrics.surface_dice(a, b, 2, **kw) == found["surface_dice"]
     with pytest.raises(vs.InvalidArgument, match="area or voxel"):

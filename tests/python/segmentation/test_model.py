@@ -45,28 +45,40 @@ def test_cuda_in_cuda_out(pet, device):
         pytest.skip("NO CUDA DEVICE: prediction on GPU tensors was not tested")
     image, region = pet
     out = Model.load(str(EXAMPLE)).predict(image.to(device), region=region.to(device))
-    assert out.tensor.is_cuda and torch.equal(out.tensor.cpu(), Model.load(str(EXAMPLE)).predict(image, region=region).tensor)
+    assert out.tensor.is_cuda and torch.equal(
+        out.tensor.cpu(), Model.load(str(EXAMPLE)).predict(image, region=region).tensor
+    )
 
 
 def test_every_step_is_the_function_it_names(pet):
     """Oracle: the same steps called one after another."""
     image, region = pet
     seg, im = vs.segmentation, vs.image
-    plan = Plan(method="threshold", lower=4, smoothing_mm=1.5, opening_mm=2.5, keep="largest", fill_holes=True, labels=["hot"])
+    plan = Plan(
+        method="threshold", lower=4, smoothing_mm=1.5, opening_mm=2.5, keep="largest", fill_holes=True, labels=["hot"]
+    )
     expected = seg.threshold(im.gaussian(image, 1.5), 4)
     expected = im.fill_holes(im.largest_component(im.open(expected, 2.5), connectivity=6))
     assert torch.equal(Model(plan).predict(image).tensor, expected.tensor)
-    assert torch.equal(Model(Plan(method="otsu", bins=64)).predict(image, region=region).tensor, seg.otsu(image, region=region, bins=64).tensor)
+    assert torch.equal(
+        Model(Plan(method="otsu", bins=64)).predict(image, region=region).tensor,
+        seg.otsu(image, region=region, bins=64).tensor,
+    )
     plan = Plan(method="contrast_threshold", mean_weight=0.5, background_weight=0.5, shell_inner_mm=4, shell_outer_mm=9)
     expected = seg.contrast_threshold(image, region=region, mean_weight=0.5, background_weight=0.5, shell_mm=(4, 9))
     assert torch.equal(Model(plan).predict(image, region=region).tensor, expected.mask.tensor)
     kept = Model(Plan(method="threshold", lower=5, keep="touching")).predict(image, region=region)
     assert torch.equal(kept.tensor, im.keep_touching(seg.threshold(image, 5), region, connectivity=6).tensor)
-    assert Model(Plan(method="threshold", lower=1e6, keep="largest", opening_mm=3, fill_holes=True)).predict(image).labels == []
+    assert (
+        Model(Plan(method="threshold", lower=1e6, keep="largest", opening_mm=3, fill_holes=True)).predict(image).labels
+        == []
+    )
 
 
 def test_save_and_load_are_inverse(tmp_path, pet):
-    plan = Plan(method="threshold", lower=0.1, upper=float("inf"), smoothing_mm=1 / 3, labels=["Läsion: 'x'"], name="a # b")
+    plan = Plan(
+        method="threshold", lower=0.1, upper=float("inf"), smoothing_mm=1 / 3, labels=["Läsion: 'x'"], name="a # b"
+    )
     Model(plan, card="# Karte\n").save(str(tmp_path / "new" / "bundle"))
     back = Model.load(str(tmp_path / "new" / "bundle"))
     assert back.plan == plan and back.card == "# Karte\n"

@@ -56,13 +56,22 @@ class FakeFeatures:
 def fake_extract(image, mask, settings, *, label=1, progress=None):
     """Mean and volume, so that a result says which case it came from."""
     inside = image.tensor[mask.select(label)]
-    return FakeFeatures(values=np.array([float(inside.double().mean()), inside.numel() * image.geometry.voxel_volume]), settings=settings)
+    return FakeFeatures(
+        values=np.array([float(inside.double().mean()), inside.numel() * image.geometry.voxel_volume]),
+        settings=settings,
+    )
 
 
 def fill(study: vs.Study, count: int, start: int = 0) -> None:
     for i in range(start, start + count):
         image = make_image(i)
-        study.add(f"p{i:03}", image=image, mask=make_mask(image), clinical={"age": 50 + i, "sex": "F"}, outcome={"time": 10.0 + i, "event": i % 2 == 0})
+        study.add(
+            f"p{i:03}",
+            image=image,
+            mask=make_mask(image),
+            clinical={"age": 50 + i, "sex": "F"},
+            outcome={"time": 10.0 + i, "event": i % 2 == 0},
+        )
 
 
 def child(code: str, *arguments: object, first: str = "vesalius", **kw) -> subprocess.Popen:
@@ -70,5 +79,10 @@ def child(code: str, *arguments: object, first: str = "vesalius", **kw) -> subpr
     head = f"import sys; sys.path.insert(0, {os.path.dirname(__file__)!r})\nimport {first}\nimport vesalius as vs\nfrom study_cases import *\n"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     return subprocess.Popen(
-        [sys.executable, "-c", head + textwrap.dedent(code), *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, **kw
+        [sys.executable, "-c", head + textwrap.dedent(code), *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        **kw,
     )

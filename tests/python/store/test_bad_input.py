@@ -53,7 +53,9 @@ def test_locked_by_this_process(filled):
 
 def test_locked_by_another_process_until_it_is_killed(filled):
     """Mechanics: the lock names its holder, and ends with it however it ends."""
-    with child("study = vs.Study(sys.argv[1]); print('locked', flush=True); sys.stdin.read()", filled, stdin=subprocess.PIPE) as other:
+    with child(
+        "study = vs.Study(sys.argv[1]); print('locked', flush=True); sys.stdin.read()", filled, stdin=subprocess.PIPE
+    ) as other:
         assert other.stdout.readline() == "locked\n"
         with pytest.raises(vs.IoError, match=f"process {other.pid} on "):
             vs.Study(filled)
@@ -204,7 +206,9 @@ def test_full_disk(filled):
     lines = out.splitlines()
     assert len(lines) == 19
     for line in lines[:12]:
-        assert "IoError can't write" in line and "File too large" in line and "what was stored before is unchanged" in line, out
+        assert (
+            "IoError can't write" in line and "File too large" in line and "what was stored before is unchanged" in line
+        ), out
     assert all("IoError" in line for line in lines[12:14])
     assert lines[-1].startswith("pack can't write") and "there is room for 14 KiB" in lines[-1]
     after = snapshot(filled)
@@ -219,7 +223,12 @@ def small_disk(tmp_path):
     """A file system of 512 KiB."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(disk)], capture_output=True, check=False).returncode:
+    if (
+        os.geteuid() != 0
+        or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(disk)], capture_output=True, check=False
+        ).returncode
+    ):
         pytest.skip("a really full disk needs the right to mount a tmpfs")
     yield disk
     subprocess.run(["umount", str(disk)], check=True)
@@ -298,7 +307,9 @@ def test_voxels_that_are_not_in_the_file(filled, tmp_path, kind):
             layout[:] = h5py.VirtualSource("p000.h5", "images/image", (4, 6, 5))
             new = file["images"].create_virtual_dataset("image", layout)
         elif kind == "bomb":
-            new = file.create_dataset("images/image", (2**20, 2**20, 2**10), "f4", chunks=(1, 64, 64), compression="gzip")
+            new = file.create_dataset(
+                "images/image", (2**20, 2**20, 2**10), "f4", chunks=(1, 64, 64), compression="gzip"
+            )
         else:
             new = file.create_dataset("images/image", (4, 6, 5), "f4", chunks=(4, 6, 5), compression="lzf")
         for name, value in attributes.items():

@@ -20,7 +20,9 @@ def study(path):
 
 
 def run(study, **kw):
-    return extract_study(study, kw.pop("settings", FakeSettings()), progress=False, extract=kw.pop("extract", fake_extract), **kw)
+    return extract_study(
+        study, kw.pop("settings", FakeSettings()), progress=False, extract=kw.pop("extract", fake_extract), **kw
+    )
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
@@ -30,7 +32,9 @@ def test_any_number_of_jobs_gives_the_same(study, jobs):
     assert frame.index.tolist() == study.subjects and frame.attrs["failures"] == {}
     for i, subject in enumerate(study.subjects):
         inside = make_image(i).numpy()[make_mask(make_image(i)).numpy() == 1]
-        np.testing.assert_allclose(frame.loc[subject], [inside.mean(dtype=np.float64), inside.size * 3.0 * 0.7 * 0.9], rtol=1e-12)
+        np.testing.assert_allclose(
+            frame.loc[subject], [inside.mean(dtype=np.float64), inside.size * 3.0 * 0.7 * 0.9], rtol=1e-12
+        )
 
 
 def test_real_features_by_threads(study):
@@ -48,7 +52,9 @@ def test_real_features_by_threads(study):
 def test_few_grey_levels_are_one_warning(study, jobs):
     """Mechanics: not one a case; it names one as an example. Another mask of the study serves too."""
     settings = vs.radiomics.Settings(families=["intensity_statistics", "glcm"])
-    with pytest.warns(UserWarning, match="8 of 8 cases have hardly any grey levels; in p000, the intensities of label 1") as seen:
+    with pytest.warns(
+        UserWarning, match="8 of 8 cases have hardly any grey levels; in p000, the intensities of label 1"
+    ) as seen:
         vs.radiomics.extract_study(study, settings, jobs=jobs, progress=False)
     assert len(seen) == 1
     assert seen[0].filename == __file__

@@ -30,7 +30,12 @@ def test_voxels_and_geometry(filled):
         case = file["cases/p001"]
         voxels = case["images/image"]
         np.testing.assert_array_equal(voxels[()], image.tensor.numpy())
-        assert voxels.dtype == np.float32 and voxels.compression == "gzip" and voxels.shuffle and voxels.chunks[1:] == (6, 5)
+        assert (
+            voxels.dtype == np.float32
+            and voxels.compression == "gzip"
+            and voxels.shuffle
+            and voxels.chunks[1:] == (6, 5)
+        )
         np.testing.assert_array_equal(voxels.attrs["spacing"], image.spacing)
         np.testing.assert_array_equal(voxels.attrs["origin"], image.origin)
         np.testing.assert_array_equal(voxels.attrs["direction"], image.geometry.direction)
@@ -61,7 +66,10 @@ def test_tables(filled):
         assert features["names"].asstr()[()].tolist() == ["stat_mean", "morph_volume"]
         assert features["codes"].asstr()[()].tolist() == ["Q4LE", "RNU0"]
         assert features["subject"].asstr()[()].tolist() == ["p001"]
-        assert features.attrs["settings_yaml"] == "bin_width: 25.0\n" and features.attrs["settings_hash"] == FakeSettings().hash()
+        assert (
+            features.attrs["settings_yaml"] == "bin_width: 25.0\n"
+            and features.attrs["settings_hash"] == FakeSettings().hash()
+        )
         assert file["predictions/a%20model"].attrs["name"] == "a model"
         np.testing.assert_array_equal(file["predictions/a%20model/values/prediction"], [0.25])
         assert set(file) == {"subjects", "voxels", "clinical", "outcomes", "features", "predictions", "cases"}
@@ -71,7 +79,9 @@ def test_packed(filled):
     packed = vs.store.pack(filled, filled.parent / "sub.h5")
     with h5py.File(packed, "r") as file:
         np.testing.assert_array_equal(file["cases/p001/images/image"], make_image(1).tensor.numpy())
-        assert file.attrs["cases_folder"] == "" and not isinstance(file["cases"].get("p001", getlink=True), h5py.ExternalLink)
+        assert file.attrs["cases_folder"] == "" and not isinstance(
+            file["cases"].get("p001", getlink=True), h5py.ExternalLink
+        )
 
 
 @pytest.mark.parametrize("order", ["h5py, vesalius", "vesalius, h5py"])

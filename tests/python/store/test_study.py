@@ -27,7 +27,13 @@ def test_round_trip(path):
     image = make_image(1, study="Ünïcode")
     mask = make_mask(image)
     with vs.Study(path) as study:
-        study.add("patient 01", image=image, mask=mask, clinical={"age": 61, "stage": "IIb", "smoker": True, "bmi": 24.5, "missing": None}, outcome={"time": 412, "event": True})
+        study.add(
+            "patient 01",
+            image=image,
+            mask=mask,
+            clinical={"age": 61, "stage": "IIb", "smoker": True, "bmi": 24.5, "missing": None},
+            outcome={"time": 412, "event": True},
+        )
         study.add("patient 02", clinical={"age": 70}, outcome={"time": 3.5, "event": False})
     with vs.Study(path, mode="r") as study:
         assert study.subjects == ["patient 01", "patient 02"] and len(study) == 2 and "patient 01" in study
@@ -46,7 +52,18 @@ def test_round_trip(path):
 
 @pytest.mark.parametrize(
     "dtype",
-    [torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.uint16, torch.float16, torch.float32, torch.float64],
+    [
+        torch.bool,
+        torch.uint8,
+        torch.int8,
+        torch.int16,
+        torch.int32,
+        torch.int64,
+        torch.uint16,
+        torch.float16,
+        torch.float32,
+        torch.float64,
+    ],
     ids=str,
 )
 def test_element_types(path, dtype):
@@ -147,8 +164,16 @@ def test_features_and_table(path):
             study.add_features(f"p{i:03}", FakeFeatures(values=np.array([i, np.pi * i])))
         with pytest.warns(UserWarning, match="1 of 4 cases.*p003"):
             X, y = study.table(clinical=["age"])
-        assert X.index.tolist() == ["p000", "p001", "p002"] and X.columns.tolist() == ["stat_mean", "morph_volume", "age"]
-        assert X.attrs["left_out"] == ["p003"] and X.attrs["codes"]["morph_volume"] == "RNU0" and "bin_width" in X.attrs["settings"]
+        assert X.index.tolist() == ["p000", "p001", "p002"] and X.columns.tolist() == [
+            "stat_mean",
+            "morph_volume",
+            "age",
+        ]
+        assert (
+            X.attrs["left_out"] == ["p003"]
+            and X.attrs["codes"]["morph_volume"] == "RNU0"
+            and "bin_width" in X.attrs["settings"]
+        )
         np.testing.assert_array_equal(X["morph_volume"], np.pi * np.arange(3))
         expected = Surv.from_arrays(event=[True, False, True], time=[10.0, 11.0, 12.0])
         assert y.dtype == expected.dtype and (y == expected).all()
@@ -201,7 +226,12 @@ def test_outcomes_of_every_kind(path):
     with vs.Study(path) as study:
         for i in range(3):
             image = make_image(i)
-            study.add(f"p{i}", image=image, mask=make_mask(image), outcome={"lung_metastasis": i % 2, "grade": "ab"[i % 2], "os_time": i + 1.0, "os_event": True})
+            study.add(
+                f"p{i}",
+                image=image,
+                mask=make_mask(image),
+                outcome={"lung_metastasis": i % 2, "grade": "ab"[i % 2], "os_time": i + 1.0, "os_event": True},
+            )
             study.add_features(f"p{i}", FakeFeatures())
         _, y = study.table("lung_metastasis")
         assert y.dtype == np.int64 and y.tolist() == [0, 1, 0]
@@ -235,7 +265,12 @@ def test_predictions(path):
 @given(
     st.dictionaries(
         st.text(st.characters(blacklist_categories=("Cs", "Cc")), min_size=1, max_size=30),
-        st.one_of(st.booleans(), st.integers(-(2**53), 2**53), st.floats(allow_nan=False), st.text(st.characters(blacklist_categories=("Cs", "Cc")), min_size=1)),
+        st.one_of(
+            st.booleans(),
+            st.integers(-(2**53), 2**53),
+            st.floats(allow_nan=False),
+            st.text(st.characters(blacklist_categories=("Cs", "Cc")), min_size=1),
+        ),
         max_size=6,
     )
 )
@@ -251,7 +286,9 @@ def test_any_table_survives(tmp_path_factory, values):
         assert stored == values and [type(v) for v in stored.values()] == [type(v) for v in values.values()]
 
 
-@pytest.mark.parametrize("name", ["a/b", "..", ".", "../../etc/passwd", "Müller", "患者 1", "a.b", "a%2Fb", "-x", "con|:*?", "a\\b", " "])
+@pytest.mark.parametrize(
+    "name", ["a/b", "..", ".", "../../etc/passwd", "Müller", "患者 1", "a.b", "a%2Fb", "-x", "con|:*?", "a\\b", " "]
+)
 def test_names_are_stored_safely(path, name):
     """Mechanics: any name is one plain file in the study's own folder."""
     image = make_image(1)
