@@ -553,7 +553,7 @@ class Study:
             y["event"] = known[event].to_numpy(dtype=np.float64) != 0
             y["time"] = known[time].to_numpy(dtype=np.float64)
             return X, y
-        return X, known[columns[0]].infer_objects().to_numpy()
+        return X, known[columns[0]].infer_objects().to_numpy(copy=True)
 
     def _survival_columns(self, outcome: str | tuple[str, str] | None, columns: list[str]) -> tuple[str, str] | None:
         if outcome is None:

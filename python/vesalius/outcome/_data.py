@@ -64,7 +64,8 @@ def names_of(estimator: Any, count: int) -> list[str]:
 
 
 def to_tensor(values: Any) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float64))
+    # writable, because torch warns of anything else; pandas 3 gives read-only views
+    return torch.from_numpy(np.require(values, dtype=np.float64, requirements=["C", "W"]))
 
 
 def penalty_of(penalty: str | None, alpha: float, l1_ratio: float) -> dict[str, float]:

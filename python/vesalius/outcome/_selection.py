@@ -58,7 +58,7 @@ class RedundancyFilter(SelectorMixin, BaseEstimator):
         candidates = np.flatnonzero(varies)
         self.support_ = np.zeros(X.shape[1], dtype=bool)
         if candidates.size:
-            ranks = pd.DataFrame(X[:, candidates]).rank().to_numpy()
+            ranks = pd.DataFrame(X[:, candidates]).rank().to_numpy(copy=True)  # pandas 3 gives read-only views
             ranks -= ranks.mean(axis=0)
             ranks /= np.linalg.norm(ranks, axis=0)
             correlation = np.abs(ranks.T @ ranks)
