@@ -51,23 +51,40 @@ void bind_io(py::module_& parent) {
       .def_readonly("time_points", &io::SeriesInfo::time_points)
       .def_readonly("problems", &io::SeriesInfo::problems);
 
-  m.def("read_image", [](const std::string& path, const std::string& series, const std::string& on_problem, bool suv, const py::object& progress) {
-          const auto options = options_from(series, on_problem, suv);
-          return monitored(progress, [&](Monitor* monitor) { return io::read_image(path, options, monitor); });
-        },
-        py::arg("path"), py::kw_only(), py::arg("series") = "", py::arg("on_problem") = "error", py::arg("suv") = false, py::arg("progress") = py::none());
-  m.def("read_mask", [](const std::string& path, const std::optional<Image>& like, const std::vector<std::string>& rois, const std::vector<std::string>& segments,
-                        const std::optional<Image>& grid, const std::string& series, const std::string& on_problem, const py::object& progress) {
-          io::MaskOptions options{rois, segments, options_from(series, on_problem, false), std::nullopt};
-          if (grid) options.grid = grid->geometry();
-          return monitored(progress, [&](Monitor* monitor) { return io::read_mask(path, like ? &*like : nullptr, options, monitor); });
-        },
-        py::arg("path"), py::arg("like") = py::none(), py::kw_only(), py::arg("rois") = std::vector<std::string>{}, py::arg("segments") = std::vector<std::string>{}, py::arg("grid") = py::none(),
-        py::arg("series") = "", py::arg("on_problem") = "error", py::arg("progress") = py::none());
-  m.def("info", [](const std::string& path, const py::object& progress) { return monitored(progress, [&](Monitor* monitor) { return io::info(path, monitor); }); },
-        py::arg("path"), py::kw_only(), py::arg("progress") = py::none());
-  m.def("list_dicom_series", [](const std::string& folder, const py::object& progress) { return monitored(progress, [&](Monitor* monitor) { return io::list_dicom_series(folder, monitor); }); },
-        py::arg("folder"), py::kw_only(), py::arg("progress") = py::none());
+  m.def(
+      "read_image",
+      [](const std::string& path, const std::string& series, const std::string& on_problem, bool suv,
+         const py::object& progress) {
+        const auto options = options_from(series, on_problem, suv);
+        return monitored(progress, [&](Monitor* monitor) { return io::read_image(path, options, monitor); });
+      },
+      py::arg("path"), py::kw_only(), py::arg("series") = "", py::arg("on_problem") = "error", py::arg("suv") = false,
+      py::arg("progress") = py::none());
+  m.def(
+      "read_mask",
+      [](const std::string& path, const std::optional<Image>& like, const std::vector<std::string>& rois,
+         const std::vector<std::string>& segments, const std::optional<Image>& grid, const std::string& series,
+         const std::string& on_problem, const py::object& progress) {
+        io::MaskOptions options{rois, segments, options_from(series, on_problem, false), std::nullopt};
+        if (grid) options.grid = grid->geometry();
+        return monitored(
+            progress, [&](Monitor* monitor) { return io::read_mask(path, like ? &*like : nullptr, options, monitor); });
+      },
+      py::arg("path"), py::arg("like") = py::none(), py::kw_only(), py::arg("rois") = std::vector<std::string>{},
+      py::arg("segments") = std::vector<std::string>{}, py::arg("grid") = py::none(), py::arg("series") = "",
+      py::arg("on_problem") = "error", py::arg("progress") = py::none());
+  m.def(
+      "info",
+      [](const std::string& path, const py::object& progress) {
+        return monitored(progress, [&](Monitor* monitor) { return io::info(path, monitor); });
+      },
+      py::arg("path"), py::kw_only(), py::arg("progress") = py::none());
+  m.def(
+      "list_dicom_series",
+      [](const std::string& folder, const py::object& progress) {
+        return monitored(progress, [&](Monitor* monitor) { return io::list_dicom_series(folder, monitor); });
+      },
+      py::arg("folder"), py::kw_only(), py::arg("progress") = py::none());
   m.def("write_image", &io::write_image, py::arg("image"), py::arg("path"), ReleaseGil());
   m.def("write_mask", &io::write_mask, py::arg("mask"), py::arg("path"), ReleaseGil());
 }

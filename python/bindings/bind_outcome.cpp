@@ -13,7 +13,8 @@ using OptionalTensor = std::optional<at::Tensor>;
 namespace {
 
 template <class Options>
-Options options_of(double alpha, double l1_ratio, bool standardise, int64_t max_iterations, double tolerance, const std::vector<std::string>& names) {
+Options options_of(double alpha, double l1_ratio, bool standardise, int64_t max_iterations, double tolerance,
+                   const std::vector<std::string>& names) {
   Options out;
   out.penalty = {alpha, l1_ratio};
   out.standardise = standardise;
@@ -25,8 +26,9 @@ Options options_of(double alpha, double l1_ratio, bool standardise, int64_t max_
 
 template <class Options>
 py::class_<Options> bind_options(py::module_& m, const char* name) {
-  return py::class_<Options>(m, name).def(py::init(&options_of<Options>), py::kw_only(), py::arg("alpha") = 0.0, py::arg("l1_ratio") = 0.0,
-                                          py::arg("standardise") = true, py::arg("max_iterations") = 100, py::arg("tolerance") = 1e-9,
+  return py::class_<Options>(m, name).def(py::init(&options_of<Options>), py::kw_only(), py::arg("alpha") = 0.0,
+                                          py::arg("l1_ratio") = 0.0, py::arg("standardise") = true,
+                                          py::arg("max_iterations") = 100, py::arg("tolerance") = 1e-9,
                                           py::arg("names") = std::vector<std::string>{});
 }
 
@@ -35,7 +37,9 @@ void bind_logistic(py::module_& m) {
   py::class_<LogisticFit>(m, "LogisticFit")
       .def_readonly("coef", &LogisticFit::coef)
       .def_readonly("intercept", &LogisticFit::intercept)
-      .def_property_readonly("covariance", [](const LogisticFit& f) { return f.covariance.defined() ? py::cast(f.covariance) : py::object(py::none()); })
+      .def_property_readonly(
+          "covariance",
+          [](const LogisticFit& f) { return f.covariance.defined() ? py::cast(f.covariance) : py::object(py::none()); })
       .def_readonly("log_likelihood", &LogisticFit::log_likelihood)
       .def_readonly("log_likelihood_null", &LogisticFit::log_likelihood_null)
       .def_readonly("iterations", &LogisticFit::iterations);
@@ -44,11 +48,13 @@ void bind_logistic(py::module_& m) {
       .def_readonly("coef", &LogisticPath::coef)
       .def_readonly("intercept", &LogisticPath::intercept)
       .def_readonly("deviance_ratio", &LogisticPath::deviance_ratio);
-  m.def("fit_logistic", &fit_logistic, py::arg("x"), py::arg("y"), py::arg("options"), py::arg("weights") = OptionalTensor{}, ReleaseGil());
-  m.def("logistic_path", &logistic_path, py::arg("x"), py::arg("y"), py::arg("options"), py::arg("alphas") = OptionalTensor{}, py::arg("count") = 50,
-        py::arg("min_ratio") = 1e-3, py::arg("weights") = OptionalTensor{}, ReleaseGil());
-  m.def("logistic_cross_validation", &logistic_cross_validation, py::arg("x"), py::arg("y"), py::arg("fold"), py::arg("alphas"), py::arg("options"),
+  m.def("fit_logistic", &fit_logistic, py::arg("x"), py::arg("y"), py::arg("options"),
         py::arg("weights") = OptionalTensor{}, ReleaseGil());
+  m.def("logistic_path", &logistic_path, py::arg("x"), py::arg("y"), py::arg("options"),
+        py::arg("alphas") = OptionalTensor{}, py::arg("count") = 50, py::arg("min_ratio") = 1e-3,
+        py::arg("weights") = OptionalTensor{}, ReleaseGil());
+  m.def("logistic_cross_validation", &logistic_cross_validation, py::arg("x"), py::arg("y"), py::arg("fold"),
+        py::arg("alphas"), py::arg("options"), py::arg("weights") = OptionalTensor{}, ReleaseGil());
 }
 
 void bind_roc(py::module_& m) {
@@ -77,7 +83,9 @@ void bind_cox(py::module_& m) {
   py::class_<CoxFit>(m, "CoxFit")
       .def_readonly("coef", &CoxFit::coef)
       .def_readonly("mean", &CoxFit::mean)
-      .def_property_readonly("covariance", [](const CoxFit& f) { return f.covariance.defined() ? py::cast(f.covariance) : py::object(py::none()); })
+      .def_property_readonly(
+          "covariance",
+          [](const CoxFit& f) { return f.covariance.defined() ? py::cast(f.covariance) : py::object(py::none()); })
       .def_readonly("log_likelihood", &CoxFit::log_likelihood)
       .def_readonly("log_likelihood_null", &CoxFit::log_likelihood_null)
       .def_readonly("score_test", &CoxFit::score_test)
@@ -87,22 +95,35 @@ void bind_cox(py::module_& m) {
       .def_readonly("baseline_log_hazard", &CoxFit::baseline_log_hazard)
       .def(py::pickle(
           [](const CoxFit& f) {
-            return py::make_tuple(f.coef, f.mean, f.covariance.defined() ? py::cast(f.covariance) : py::object(py::none()), f.log_likelihood,
-                                  f.log_likelihood_null, f.score_test, f.iterations, f.baseline_stratum, f.baseline_times, f.baseline_log_hazard);
+            return py::make_tuple(f.coef, f.mean,
+                                  f.covariance.defined() ? py::cast(f.covariance) : py::object(py::none()),
+                                  f.log_likelihood, f.log_likelihood_null, f.score_test, f.iterations,
+                                  f.baseline_stratum, f.baseline_times, f.baseline_log_hazard);
           },
           [](const py::tuple& t) {
-            return CoxFit{t[0].cast<at::Tensor>(), t[1].cast<at::Tensor>(), t[2].is_none() ? at::Tensor() : t[2].cast<at::Tensor>(), t[3].cast<double>(),
-                          t[4].cast<double>(), t[5].cast<double>(), t[6].cast<int64_t>(), t[7].cast<at::Tensor>(), t[8].cast<at::Tensor>(), t[9].cast<at::Tensor>()};
+            return CoxFit{t[0].cast<at::Tensor>(),
+                          t[1].cast<at::Tensor>(),
+                          t[2].is_none() ? at::Tensor() : t[2].cast<at::Tensor>(),
+                          t[3].cast<double>(),
+                          t[4].cast<double>(),
+                          t[5].cast<double>(),
+                          t[6].cast<int64_t>(),
+                          t[7].cast<at::Tensor>(),
+                          t[8].cast<at::Tensor>(),
+                          t[9].cast<at::Tensor>()};
           }));
-  m.def("fit_cox", &fit_cox, py::arg("x"), py::arg("time"), py::arg("event"), py::arg("options"), py::arg("weights") = OptionalTensor{},
-        py::arg("strata") = OptionalTensor{}, ReleaseGil());
+  m.def("fit_cox", &fit_cox, py::arg("x"), py::arg("time"), py::arg("event"), py::arg("options"),
+        py::arg("weights") = OptionalTensor{}, py::arg("strata") = OptionalTensor{}, ReleaseGil());
   m.def("predict_cox", &predict_cox, py::arg("fit"), py::arg("x"), ReleaseGil());
   m.def("cox_cumulative_hazard", &cox_cumulative_hazard, py::arg("fit"), py::arg("linear_predictor"), py::arg("times"),
         py::arg("strata") = OptionalTensor{}, ReleaseGil());
 }
 
 void bind_curves(py::module_& m) {
-  py::enum_<CurveInterval>(m, "CurveInterval").value("plain", CurveInterval::plain).value("log", CurveInterval::log).value("log_log", CurveInterval::log_log);
+  py::enum_<CurveInterval>(m, "CurveInterval")
+      .value("plain", CurveInterval::plain)
+      .value("log", CurveInterval::log)
+      .value("log_log", CurveInterval::log_log);
   py::class_<SurvivalCurve>(m, "SurvivalCurve")
       .def_readonly("time", &SurvivalCurve::time)
       .def_readonly("at_risk", &SurvivalCurve::at_risk)
@@ -113,8 +134,8 @@ void bind_curves(py::module_& m) {
       .def_readonly("lower", &SurvivalCurve::lower)
       .def_readonly("upper", &SurvivalCurve::upper)
       .def_readonly("cumulative_hazard", &SurvivalCurve::cumulative_hazard);
-  m.def("kaplan_meier", &kaplan_meier, py::arg("time"), py::arg("event"), py::arg("confidence") = 0.95, py::arg("interval") = CurveInterval::log,
-        py::arg("weights") = OptionalTensor{}, ReleaseGil());
+  m.def("kaplan_meier", &kaplan_meier, py::arg("time"), py::arg("event"), py::arg("confidence") = 0.95,
+        py::arg("interval") = CurveInterval::log, py::arg("weights") = OptionalTensor{}, ReleaseGil());
   m.def("curve_quantile", &curve_quantile, py::arg("time"), py::arg("curve"), py::arg("p"), ReleaseGil());
   py::class_<LogRank>(m, "LogRank")
       .def_readonly("chi_squared", &LogRank::chi_squared)
@@ -123,7 +144,8 @@ void bind_curves(py::module_& m) {
       .def_readonly("groups", &LogRank::groups)
       .def_readonly("observed", &LogRank::observed)
       .def_readonly("expected", &LogRank::expected);
-  m.def("log_rank", &log_rank, py::arg("time"), py::arg("event"), py::arg("group"), py::arg("rho") = 0.0, py::arg("strata") = OptionalTensor{}, ReleaseGil());
+  m.def("log_rank", &log_rank, py::arg("time"), py::arg("event"), py::arg("group"), py::arg("rho") = 0.0,
+        py::arg("strata") = OptionalTensor{}, ReleaseGil());
   py::class_<Concordance>(m, "Concordance")
       .def_readonly("value", &Concordance::value)
       .def_readonly("standard_error", &Concordance::standard_error)
@@ -132,7 +154,8 @@ void bind_curves(py::module_& m) {
       .def_readonly("tied_risk", &Concordance::tied_risk)
       .def_readonly("tied_time", &Concordance::tied_time)
       .def_readonly("tied_both", &Concordance::tied_both);
-  m.def("concordance_index", &concordance_index, py::arg("time"), py::arg("event"), py::arg("risk"), py::arg("weights") = OptionalTensor{}, ReleaseGil());
+  m.def("concordance_index", &concordance_index, py::arg("time"), py::arg("event"), py::arg("risk"),
+        py::arg("weights") = OptionalTensor{}, ReleaseGil());
 }
 
 }  // namespace

@@ -36,16 +36,18 @@ std::vector<std::pair<std::string, py::dict>> columns_to_python(const std::vecto
 
 void bind_radiomics(py::module_& parent) {
   auto m = parent.def_submodule("radiomics", "Radiomics features as the IBSI defines them.");
-  bind_settings<Settings>(m, "Settings", "How image and mask are processed before features are computed; see vesalius.radiomics.")
+  bind_settings<Settings>(m, "Settings",
+                          "How image and mask are processed before features are computed; see vesalius.radiomics.")
       .def("validate", &Settings::validate, "Raises InvalidArgument that names the setting which makes no sense.");
 
   py::class_<Features>(m, "Features")
       .def_property_readonly("columns", [](const Features& f) { return columns_to_python(f.columns); })
-      .def_property_readonly("names", [](const Features& f) {
-        std::vector<std::string> names;
-        for (const Column& column : f.columns) names.push_back(column.name);
-        return names;
-      })
+      .def_property_readonly("names",
+                             [](const Features& f) {
+                               std::vector<std::string> names;
+                               for (const Column& column : f.columns) names.push_back(column.name);
+                               return names;
+                             })
       .def_readonly("values", &Features::values)
       .def_readonly("reasons", &Features::reasons)
       .def_readonly("settings", &Features::settings)
@@ -64,14 +66,24 @@ void bind_radiomics(py::module_& parent) {
   m.def("families", &families);
   m.def("columns", [](const Settings& settings) { return columns_to_python(columns(settings)); }, py::arg("settings"));
 
-  m.def("extract", [](const Image& image, const Mask& mask, const Settings& settings, int64_t label, int64_t channel, const py::object& progress) {
-    PyMonitor monitor(progress);
-    py::gil_scoped_release release;
-    return extract(image, mask, settings, label, &monitor, channel);
-  }, py::arg("image"), py::arg("mask"), py::arg("settings"), py::arg("label"), py::arg("channel"), py::arg("progress"));
-  m.def("extract_labels", [](const Image& image, const Mask& mask, const Settings& settings, const std::vector<int64_t>& labels, int64_t channel, const py::object& progress) {
-    PyMonitor monitor(progress);
-    py::gil_scoped_release release;
-    return extract_labels(image, mask, settings, labels, &monitor, channel);
-  }, py::arg("image"), py::arg("mask"), py::arg("settings"), py::arg("labels"), py::arg("channel"), py::arg("progress"));
+  m.def(
+      "extract",
+      [](const Image& image, const Mask& mask, const Settings& settings, int64_t label, int64_t channel,
+         const py::object& progress) {
+        PyMonitor monitor(progress);
+        py::gil_scoped_release release;
+        return extract(image, mask, settings, label, &monitor, channel);
+      },
+      py::arg("image"), py::arg("mask"), py::arg("settings"), py::arg("label"), py::arg("channel"),
+      py::arg("progress"));
+  m.def(
+      "extract_labels",
+      [](const Image& image, const Mask& mask, const Settings& settings, const std::vector<int64_t>& labels,
+         int64_t channel, const py::object& progress) {
+        PyMonitor monitor(progress);
+        py::gil_scoped_release release;
+        return extract_labels(image, mask, settings, labels, &monitor, channel);
+      },
+      py::arg("image"), py::arg("mask"), py::arg("settings"), py::arg("labels"), py::arg("channel"),
+      py::arg("progress"));
 }

@@ -22,23 +22,32 @@ py::dict to_dict(const Metrics& m) {
 
 void bind_metrics(py::module_& parent) {
   auto m = parent.def_submodule("metrics", "See vesalius.segmentation.metrics.");
-  m.def("evaluate", [](const Mask& p, const Mask& r, const std::vector<int64_t>& labels, double tolerance) {
-          std::map<int64_t, Metrics> found;
-          {
-            py::gil_scoped_release release;
-            found = evaluate_all(p, r, labels, tolerance);
-          }
-          std::map<int64_t, py::dict> out;
-          for (const auto& [label, metrics] : found) out[label] = to_dict(metrics);
-          return out;
-        }, py::arg("prediction"), py::arg("reference"), py::arg("labels"), py::arg("tolerance_mm"));
+  m.def(
+      "evaluate",
+      [](const Mask& p, const Mask& r, const std::vector<int64_t>& labels, double tolerance) {
+        std::map<int64_t, Metrics> found;
+        {
+          py::gil_scoped_release release;
+          found = evaluate_all(p, r, labels, tolerance);
+        }
+        std::map<int64_t, py::dict> out;
+        for (const auto& [label, metrics] : found) out[label] = to_dict(metrics);
+        return out;
+      },
+      py::arg("prediction"), py::arg("reference"), py::arg("labels"), py::arg("tolerance_mm"));
   m.def("dice", &dice, py::arg("prediction"), py::arg("reference"), py::arg("label"), ReleaseGil());
   m.def("jaccard", &jaccard, py::arg("prediction"), py::arg("reference"), py::arg("label"), ReleaseGil());
-  m.def("hausdorff", &hausdorff, py::arg("prediction"), py::arg("reference"), py::arg("label"), py::arg("percent"), ReleaseGil());
-  m.def("average_surface_distance", &average_surface_distance, py::arg("prediction"), py::arg("reference"), py::arg("label"), ReleaseGil());
-  m.def("surface_dice", [](const Mask& p, const Mask& r, double tolerance, int64_t label, bool by_area) {
-          return surface_dice(p, r, tolerance, label, by_area ? SurfaceWeight::area : SurfaceWeight::voxel);
-        }, py::arg("prediction"), py::arg("reference"), py::arg("tolerance_mm"), py::arg("label"), py::arg("by_area"), ReleaseGil());
+  m.def("hausdorff", &hausdorff, py::arg("prediction"), py::arg("reference"), py::arg("label"), py::arg("percent"),
+        ReleaseGil());
+  m.def("average_surface_distance", &average_surface_distance, py::arg("prediction"), py::arg("reference"),
+        py::arg("label"), ReleaseGil());
+  m.def(
+      "surface_dice",
+      [](const Mask& p, const Mask& r, double tolerance, int64_t label, bool by_area) {
+        return surface_dice(p, r, tolerance, label, by_area ? SurfaceWeight::area : SurfaceWeight::voxel);
+      },
+      py::arg("prediction"), py::arg("reference"), py::arg("tolerance_mm"), py::arg("label"), py::arg("by_area"),
+      ReleaseGil());
 }
 
 void bind_model(py::module_& m) {
@@ -51,19 +60,25 @@ methods' distance from the region; ``labels`` names the label.)");
   py::class_<Model>(m, "Model", R"(A segmentation model: a plan of classical steps, loaded from a bundle (a folder).
 
 Nothing in a bundle is ever executed.)")
-      .def(py::init([](const Plan& plan, const std::string& card) { return Model(plan, card); }), py::arg("plan"), py::kw_only(), py::arg("card") = "")
-      .def_static("load", [](const std::string& bundle) { return Model::load(bundle); }, py::arg("bundle"), ReleaseGil(),
-                  R"(The model of a bundle: a folder with plan.yaml and card.md.
+      .def(py::init([](const Plan& plan, const std::string& card) { return Model(plan, card); }), py::arg("plan"),
+           py::kw_only(), py::arg("card") = "")
+      .def_static(
+          "load", [](const std::string& bundle) { return Model::load(bundle); }, py::arg("bundle"), ReleaseGil(),
+          R"(The model of a bundle: a folder with plan.yaml and card.md.
 
 Raises IoError when there is no such folder, FormatError for a plan that makes no sense, NotSupported for a network's.)")
-      .def("save", &Model::save, py::arg("bundle"), ReleaseGil(), "Writes plan.yaml and card.md into a folder, which is made if needed.")
+      .def("save", &Model::save, py::arg("bundle"), ReleaseGil(),
+           "Writes plan.yaml and card.md into a folder, which is made if needed.")
       .def("predict", &Model::predict, py::arg("image"), py::kw_only(), py::arg("region") = nullptr, ReleaseGil(),
            R"(The mask, label 1, on the image's grid.
 
 With `region` (a Mask; its voxels that aren't 0) the method starts from it: the maximum or the histogram is taken there.)")
       .def_property_readonly("plan", &Model::plan)
       .def_property_readonly("card", &Model::card, "card.md: what the model is for, in Markdown.")
-      .def("__repr__", [](const Model& model) { return "Model(\"" + model.plan().name + "\", method=" + to_string(model.plan().method) + ")"; })
+      .def("__repr__",
+           [](const Model& model) {
+             return "Model(\"" + model.plan().name + "\", method=" + to_string(model.plan().method) + ")";
+           })
       .def(py::pickle([](const Model& model) { return py::make_tuple(model.plan(), model.card()); },
                       [](const py::tuple& t) { return Model(t[0].cast<Plan>(), t[1].cast<std::string>()); }));
 }
@@ -75,30 +90,44 @@ void bind_segmentation(py::module_& parent) {
   m.def("threshold", &threshold, py::arg("image"), py::arg("lower"), py::arg("upper"), ReleaseGil());
   m.def("otsu_threshold", &otsu_threshold, py::arg("image"), py::arg("region"), py::arg("bins"), ReleaseGil());
   m.def("otsu", &otsu, py::arg("image"), py::arg("region"), py::arg("bins"), ReleaseGil());
-  m.def("percent_of_maximum", [](const Image& image, const Mask* region, double fraction, int64_t connectivity, double limit) {
-          return percent_of_maximum(image, region, fraction, {connectivity, limit});
-        }, py::arg("image"), py::arg("region"), py::arg("fraction"), py::arg("connectivity"), py::arg("limit_mm"), ReleaseGil());
+  m.def(
+      "percent_of_maximum",
+      [](const Image& image, const Mask* region, double fraction, int64_t connectivity, double limit) {
+        return percent_of_maximum(image, region, fraction, {connectivity, limit});
+      },
+      py::arg("image"), py::arg("region"), py::arg("fraction"), py::arg("connectivity"), py::arg("limit_mm"),
+      ReleaseGil());
   py::class_<ContrastResult>(m, "ContrastResult", "What contrast_threshold found.")
       .def_property_readonly("mask", [](const ContrastResult& r) { return r.mask; })
       .def_readonly("threshold", &ContrastResult::threshold, "in the image's units")
       .def_readonly("mean70", &ContrastResult::mean70, "mean of the 70 % isocontour")
       .def_readonly("background", &ContrastResult::background, "mean of the background")
       .def_readonly("iterations", &ContrastResult::iterations);
-  m.def("contrast_threshold", [](const Image& image, const Mask* region, double mean_weight, double background_weight, double inner, double outer,
-                                 int64_t iterations, int64_t connectivity, double limit) {
-          ContrastOptions options;
-          options.mean_weight = mean_weight, options.background_weight = background_weight;
-          options.shell_inner_mm = inner, options.shell_outer_mm = outer;
-          options.iterations = iterations, options.connectivity = connectivity, options.limit_mm = limit;
-          return contrast_threshold(image, region, options);
-        }, py::arg("image"), py::arg("region"), py::arg("mean_weight"), py::arg("background_weight"), py::arg("shell_inner_mm"), py::arg("shell_outer_mm"),
-        py::arg("iterations"), py::arg("connectivity"), py::arg("limit_mm"), ReleaseGil());
-  m.def("grow_from_points", [](const Image& image, const std::vector<Index3>& seeds, double lower, double upper, int64_t connectivity) {
-          return grow(image, seeds, lower, upper, connectivity);
-        }, py::arg("image"), py::arg("seeds"), py::arg("lower"), py::arg("upper"), py::arg("connectivity"), ReleaseGil());
-  m.def("grow_from_mask", [](const Image& image, const Mask& seeds, double lower, double upper, int64_t connectivity) {
-          return grow(image, seeds, lower, upper, connectivity);
-        }, py::arg("image"), py::arg("seeds"), py::arg("lower"), py::arg("upper"), py::arg("connectivity"), ReleaseGil());
+  m.def(
+      "contrast_threshold",
+      [](const Image& image, const Mask* region, double mean_weight, double background_weight, double inner,
+         double outer, int64_t iterations, int64_t connectivity, double limit) {
+        ContrastOptions options;
+        options.mean_weight = mean_weight, options.background_weight = background_weight;
+        options.shell_inner_mm = inner, options.shell_outer_mm = outer;
+        options.iterations = iterations, options.connectivity = connectivity, options.limit_mm = limit;
+        return contrast_threshold(image, region, options);
+      },
+      py::arg("image"), py::arg("region"), py::arg("mean_weight"), py::arg("background_weight"),
+      py::arg("shell_inner_mm"), py::arg("shell_outer_mm"), py::arg("iterations"), py::arg("connectivity"),
+      py::arg("limit_mm"), ReleaseGil());
+  m.def(
+      "grow_from_points",
+      [](const Image& image, const std::vector<Index3>& seeds, double lower, double upper, int64_t connectivity) {
+        return grow(image, seeds, lower, upper, connectivity);
+      },
+      py::arg("image"), py::arg("seeds"), py::arg("lower"), py::arg("upper"), py::arg("connectivity"), ReleaseGil());
+  m.def(
+      "grow_from_mask",
+      [](const Image& image, const Mask& seeds, double lower, double upper, int64_t connectivity) {
+        return grow(image, seeds, lower, upper, connectivity);
+      },
+      py::arg("image"), py::arg("seeds"), py::arg("lower"), py::arg("upper"), py::arg("connectivity"), ReleaseGil());
   m.def("gradient_magnitude", &gradient_magnitude, py::arg("image"), py::arg("sigma_mm"), ReleaseGil());
   m.def("watershed", &watershed, py::arg("relief"), py::arg("markers"), py::arg("connectivity"), ReleaseGil());
   bind_metrics(m);

@@ -65,9 +65,10 @@ void bind_structs(py::module_& m) {
       .def_readonly("cases", &FeatureTable::cases)
       .def_readonly("computed", &FeatureTable::computed)
       .def_readonly("software", &FeatureTable::software)
-      .def_property_readonly("values", [](const FeatureTable& t) {
-        return py::array_t<double>({t.cases.size(), t.names.size()}, t.values.data());
-      }, "float64 [cases, features]");
+      .def_property_readonly(
+          "values",
+          [](const FeatureTable& t) { return py::array_t<double>({t.cases.size(), t.names.size()}, t.values.data()); },
+          "float64 [cases, features]");
   py::class_<Predictions>(m, "Predictions", "Values by case, and what is said about them.")
       .def(py::init<>())
       .def_readwrite("about", &Predictions::about)
@@ -87,8 +88,10 @@ void bind_store(py::module_& parent) {
       .def_property_readonly("mode", &Study::mode)
       .def_property_readonly("packed", &Study::packed)
       .def("add", &Study::add, py::arg("id"), py::arg("content"), py::arg("overwrite") = false, ReleaseGil())
-      .def("add_image", &Study::add_image, py::arg("id"), py::arg("name"), py::arg("image"), py::arg("source"), py::arg("overwrite") = false, ReleaseGil())
-      .def("add_mask", &Study::add_mask, py::arg("id"), py::arg("name"), py::arg("mask"), py::arg("source"), py::arg("overwrite") = false, ReleaseGil())
+      .def("add_image", &Study::add_image, py::arg("id"), py::arg("name"), py::arg("image"), py::arg("source"),
+           py::arg("overwrite") = false, ReleaseGil())
+      .def("add_mask", &Study::add_mask, py::arg("id"), py::arg("name"), py::arg("mask"), py::arg("source"),
+           py::arg("overwrite") = false, ReleaseGil())
       .def("set_clinical", &Study::set_clinical, py::arg("id"), py::arg("values"), ReleaseGil())
       .def("set_outcome", &Study::set_outcome, py::arg("id"), py::arg("values"), ReleaseGil())
       .def("remove", &Study::remove, py::arg("id"), ReleaseGil())
@@ -101,7 +104,8 @@ void bind_store(py::module_& parent) {
       .def("feature_sets", &Study::feature_sets, ReleaseGil())
       .def("features", &Study::features, py::arg("set"), ReleaseGil())
       .def_static("feature_set", &Study::feature_set, py::arg("features"))
-      .def("add_predictions", &Study::add_predictions, py::arg("name"), py::arg("predictions"), py::arg("overwrite") = false, ReleaseGil())
+      .def("add_predictions", &Study::add_predictions, py::arg("name"), py::arg("predictions"),
+           py::arg("overwrite") = false, ReleaseGil())
       .def("prediction_names", &Study::prediction_names, ReleaseGil())
       .def("predictions", &Study::predictions, py::arg("name"), ReleaseGil())
       .def("begin_batch", &Study::begin_batch, ReleaseGil())

@@ -50,10 +50,13 @@ py::object setting_to_python(const SettingValue& value) {
   return std::visit(
       [](const auto& v) -> py::object {
         using T = std::decay_t<decltype(v)>;
-        if constexpr (std::is_same_v<T, std::monostate>) return py::none();
+        if constexpr (std::is_same_v<T, std::monostate>)
+          return py::none();
         else if constexpr (std::is_same_v<T, std::vector<double>> || std::is_same_v<T, std::vector<int64_t>> ||
-                           std::is_same_v<T, std::vector<std::string>>) return py::tuple(py::cast(v));
-        else return py::cast(v);
+                           std::is_same_v<T, std::vector<std::string>>)
+          return py::tuple(py::cast(v));
+        else
+          return py::cast(v);
       },
       value);
 }

@@ -38,13 +38,25 @@ py::class_<Settings> bind_settings(py::module_& m, const char* name, const char*
     return out;
   };
   cls.def("to_dict", to_dict, "The fields by name, in order.");
-  cls.def("to_yaml", [](const Settings& self) { return vesalius::to_yaml(to_map(self)); }, "YAML text that `from_yaml` reads back without loss.");
-  cls.def_static("from_yaml", [](const std::string& text) { return from_map<Settings>(vesalius::from_yaml(text)); },
-                 py::arg("text"), "Settings from YAML text (`path.read_text()` for a file); what it doesn't name keeps its default.");
-  cls.def("hash", [](const Settings& self) { return vesalius::hash(to_map(self)); }, "SHA-256 of the canonical YAML; goes into provenance.");
-  cls.def("replace", [](const Settings& self, const py::kwargs& kwargs) { return from_map<Settings>(settings_from_python(kwargs), self); },
-          "A copy with some fields changed.");
-  cls.def("__eq__", [](const Settings& a, const py::object& b) { return py::isinstance<Settings>(b) && to_map(a) == to_map(b.cast<const Settings&>()); });
+  cls.def(
+      "to_yaml", [](const Settings& self) { return vesalius::to_yaml(to_map(self)); },
+      "YAML text that `from_yaml` reads back without loss.");
+  cls.def_static(
+      "from_yaml", [](const std::string& text) { return from_map<Settings>(vesalius::from_yaml(text)); },
+      py::arg("text"),
+      "Settings from YAML text (`path.read_text()` for a file); what it doesn't name keeps its default.");
+  cls.def(
+      "hash", [](const Settings& self) { return vesalius::hash(to_map(self)); },
+      "SHA-256 of the canonical YAML; goes into provenance.");
+  cls.def(
+      "replace",
+      [](const Settings& self, const py::kwargs& kwargs) {
+        return from_map<Settings>(settings_from_python(kwargs), self);
+      },
+      "A copy with some fields changed.");
+  cls.def("__eq__", [](const Settings& a, const py::object& b) {
+    return py::isinstance<Settings>(b) && to_map(a) == to_map(b.cast<const Settings&>());
+  });
   cls.def("__hash__", [](const Settings& self) { return py::hash(py::str(vesalius::hash(to_map(self)))); });
   cls.def("__repr__", [to_dict, n = std::string(name)](const Settings& self) {
     std::string out = n + "(";

@@ -16,7 +16,8 @@ std::string open_cuda_library() {
     return "libvesalius can't tell where it lies";
   const auto path = std::filesystem::path(here.dli_fname).parent_path() / "libvesalius_cuda.so";
   std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) return "this build of Vesalius has no CUDA kernels (it was built without nvcc)";
+  if (!std::filesystem::exists(path, ignored))
+    return "this build of Vesalius has no CUDA kernels (it was built without nvcc)";
   if (!dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL)) {
     const char* why = dlerror();
     return std::string("the CUDA kernels can't be loaded; torch may be a CPU-only build: ") + (why ? why : "");

@@ -115,8 +115,8 @@ Geometry Geometry::cropped(const Index3& start, const Index3& count) const {
 std::array<std::array<double, 4>, 4> Geometry::affine_ras() const {
   std::array<std::array<double, 4>, 4> out{};
   for (int r = 0; r < 3; ++r) {
-    const int from = 2 - r;                    // row x of the affine is our last physical axis
-    const double sign = r < 2 ? -1.0 : 1.0;    // L→R and P→A change sign, S stays
+    const int from = 2 - r;                  // row x of the affine is our last physical axis
+    const double sign = r < 2 ? -1.0 : 1.0;  // L→R and P→A change sign, S stays
     for (int c = 0; c < 3; ++c) out[r][c] = sign * direction[from][2 - c] * spacing[2 - c];
     out[r][3] = sign * origin[from];
   }

@@ -59,8 +59,8 @@ Image::Image(at::Tensor tensor, Geometry geometry, Metadata metadata)
                      (dims == 2 ? ". A 2D image has z = 1: tensor.unsqueeze(0)" : ""));
   for (int a = 0; a < 3; ++a)
     if (tensor_.size(dims - 3 + a) != geometry_.size[a])
-      throw ShapeError("the tensor's shape " + shape_of(tensor_) + " is not the geometry's size: " +
-                       geometry_.to_string());
+      throw ShapeError("the tensor's shape " + shape_of(tensor_) +
+                       " is not the geometry's size: " + geometry_.to_string());
 }
 
 int64_t Image::channels() const { return tensor_.dim() == 4 ? tensor_.size(0) : 1; }

@@ -64,7 +64,8 @@ at::Tensor Mask::select(int64_t label) const {
   at::Tensor chosen = tensor_.eq(label);
   if (chosen.any().item<bool>()) return chosen;
   const auto present = labels();
-  if (present.empty()) throw InvalidArgument("the mask is empty: every voxel is 0, so label " + std::to_string(label) + " isn't there");
+  if (present.empty())
+    throw InvalidArgument("the mask is empty: every voxel is 0, so label " + std::to_string(label) + " isn't there");
   std::string list;
   for (size_t i = 0; i < present.size() && i < 20; ++i) list += (i ? ", " : "") + std::to_string(present[i]);
   throw InvalidArgument("label " + std::to_string(label) + " isn't in the mask; it holds " + list +

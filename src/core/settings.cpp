@@ -29,9 +29,12 @@ std::string write_text(const std::string& text) {
   std::string out = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') out += '\\';
-    if (c == '\n') out += "\\n";
-    else if (c == '\t') out += "\\t";
-    else out += c;
+    if (c == '\n')
+      out += "\\n";
+    else if (c == '\t')
+      out += "\\t";
+    else
+      out += c;
   }
   return out + "\"";
 }
@@ -55,7 +58,8 @@ SettingValue read_scalar(const YAML::Node& node) {
   if (node.Tag() == "!") return text;  // quoted
   if (text.empty() || text == "null" || text == "~") return std::monostate{};
   if (text == "true" || text == "false") return text == "true";
-  if (text == ".nan" || text == ".inf" || text == "+.inf") return text == ".nan" ? std::numeric_limits<double>::quiet_NaN() : std::numeric_limits<double>::infinity();
+  if (text == ".nan" || text == ".inf" || text == "+.inf")
+    return text == ".nan" ? std::numeric_limits<double>::quiet_NaN() : std::numeric_limits<double>::infinity();
   if (text == "-.inf") return -std::numeric_limits<double>::infinity();
   const char* begin = text.data() + (text[0] == '+');
   const char* end = text.data() + text.size();
@@ -80,7 +84,8 @@ SettingValue read_list(const std::string& name, const YAML::Node& node) {
   }
   if (all([](const auto& v) { return std::holds_alternative<int64_t>(v) || std::holds_alternative<double>(v); })) {
     std::vector<double> out;
-    for (const auto& v : items) out.push_back(std::holds_alternative<double>(v) ? std::get<double>(v) : double(std::get<int64_t>(v)));
+    for (const auto& v : items)
+      out.push_back(std::holds_alternative<double>(v) ? std::get<double>(v) : double(std::get<int64_t>(v)));
     return out;
   }
   if (all([](const auto& v) { return std::holds_alternative<std::string>(v); })) {
@@ -125,10 +130,14 @@ SettingMap from_yaml(const std::string& text) {
     const std::string name = entry.first.Scalar();
     if (std::any_of(map.begin(), map.end(), [&](const auto& known) { return known.first == name; }))
       throw FormatError("setting \"" + name + "\" is given twice");
-    if (entry.second.IsMap()) throw FormatError("setting \"" + name + "\" is a mapping; expected a plain value or a list");
-    if (entry.second.IsSequence()) map.emplace_back(name, read_list(name, entry.second));
-    else if (entry.second.IsNull()) map.emplace_back(name, std::monostate{});
-    else map.emplace_back(name, read_scalar(entry.second));
+    if (entry.second.IsMap())
+      throw FormatError("setting \"" + name + "\" is a mapping; expected a plain value or a list");
+    if (entry.second.IsSequence())
+      map.emplace_back(name, read_list(name, entry.second));
+    else if (entry.second.IsNull())
+      map.emplace_back(name, std::monostate{});
+    else
+      map.emplace_back(name, read_scalar(entry.second));
   }
   return map;
 }
@@ -137,13 +146,15 @@ std::string hash(const SettingMap& map) { return sha256(to_yaml(map)); }
 
 namespace detail {
 
+std::string did_you_mean(std::string_view name, const std::vector<std::string>& known) {
+  const auto distance = [&](const std::string& other) { return edit_distance(std::string(name), other); };
+  const auto nearest = std::ranges::min_element(known, {}, distance);
+  if (nearest == known.end() || distance(*nearest) > std::max<size_t>(2, name.size() / 3)) return "";
+  return " Did you mean \"" + *nearest + "\"?";
+}
+
 void unknown_setting(const std::string& name, const std::vector<std::string>& known) {
-  std::string message = "there is no setting \"" + name + "\"";
-  const auto nearest = std::min_element(known.begin(), known.end(), [&](const auto& a, const auto& b) {
-    return edit_distance(name, a) < edit_distance(name, b);
-  });
-  if (nearest != known.end() && edit_distance(name, *nearest) <= std::max<size_t>(2, name.size() / 3))
-    message += "; did you mean \"" + *nearest + "\"?";
+  std::string message = "there is no setting \"" + name + "\"." + did_you_mean(name, known);
   message += " Settings are:";
   for (const auto& k : known) message += " " + k;
   throw InvalidArgument(message);

@@ -49,11 +49,13 @@ Mask keep_touching(const Mask& mask, const Mask& seeds, int64_t label, int64_t c
 
 Mask remove_small(const Mask& mask, double minimum_mm3, int64_t label, int64_t connectivity) {
   if (!std::isfinite(minimum_mm3) || minimum_mm3 < 0)
-    throw InvalidArgument("remove_small: the smallest volume is a number of mm³, 0 or more; got " + std::to_string(minimum_mm3));
+    throw InvalidArgument("remove_small: the smallest volume is a number of mm³, 0 or more; got " +
+                          std::to_string(minimum_mm3));
   const auto found = detail::label_components(mask.select(label), connectivity);
   const double voxel = mask.geometry().voxel_volume();
   std::vector<uint8_t> kept(found.sizes.size() + 1, 0);
-  for (size_t i = 0; i < found.sizes.size(); ++i) kept[i + 1] = double(found.sizes[i]) * voxel >= minimum_mm3 * (1 - 1e-9);
+  for (size_t i = 0; i < found.sizes.size(); ++i)
+    kept[i + 1] = double(found.sizes[i]) * voxel >= minimum_mm3 * (1 - 1e-9);
   return reduced(mask, label, members(found.labels, kept));
 }
 

@@ -27,7 +27,8 @@ Region region_values(const at::Tensor& voxels, const at::Tensor& roi) {
     throw ShapeError(text.str());
   }
   if (voxels.device() != roi.device())
-    throw InvalidArgument("discretise: voxels are on " + voxels.device().str() + " and the region is on " + roi.device().str());
+    throw InvalidArgument("discretise: voxels are on " + voxels.device().str() + " and the region is on " +
+                          roi.device().str());
   if (voxels.is_complex()) throw TypeMismatch("discretise: real voxels are expected");
   Region region;
   region.where = roi.flatten().nonzero().flatten();
@@ -36,7 +37,8 @@ Region region_values(const at::Tensor& voxels, const at::Tensor& roi) {
   const int64_t finite = at::isfinite(region.values).sum().item<int64_t>();
   if (finite != region.values.numel())
     throw InvalidArgument("discretise: " + std::to_string(region.values.numel() - finite) + " of " +
-                          std::to_string(region.values.numel()) + " voxels in the region are NaN or infinite; replace "
+                          std::to_string(region.values.numel()) +
+                          " voxels in the region are NaN or infinite; replace "
                           "them or leave them out of the region");
   return region;
 }
@@ -51,11 +53,13 @@ at::Tensor spread(const at::Tensor& bins, const Region& region, const at::Tensor
 
 at::Tensor discretise_bin_number(const at::Tensor& voxels, const at::Tensor& roi, int64_t bins) {
   if (bins < 1 || bins > kMaxBins)
-    throw InvalidArgument("discretise: the number of bins lies in 1.." + std::to_string(kMaxBins) + "; got " + std::to_string(bins));
+    throw InvalidArgument("discretise: the number of bins lies in 1.." + std::to_string(kMaxBins) + "; got " +
+                          std::to_string(bins));
   const Region region = region_values(voxels, roi);
   const double lowest = region.values.min().item<double>(), highest = region.values.max().item<double>();
   const double range = highest - lowest;
-  if (!std::isfinite(range)) throw InvalidArgument("discretise: the region's intensities span more than a float64 can hold");
+  if (!std::isfinite(range))
+    throw InvalidArgument("discretise: the region's intensities span more than a float64 can hold");
   if (range == 0) return spread(region.values.mul(0).add(1), region, roi);
   // Multiplied before divided, as the formula is written: whole-number edges stay exact for whole-number intensities.
   at::Tensor bin = region.values.sub(lowest).mul(double(bins)).div(range).floor().add(1);
@@ -72,9 +76,9 @@ at::Tensor discretise_bin_width(const at::Tensor& voxels, const at::Tensor& roi,
   const int64_t below = region.values.lt(lower).sum().item<int64_t>();
   if (below > 0) {
     std::ostringstream text;
-    text << "discretise: " << below << " of " << region.values.numel() << " voxels in the region lie below the first bin's edge "
-         << lower << " (the lowest is " << region.values.min().item<double>()
-         << "); lower the edge or leave them out (re-segmentation)";
+    text << "discretise: " << below << " of " << region.values.numel()
+         << " voxels in the region lie below the first bin's edge " << lower << " (the lowest is "
+         << region.values.min().item<double>() << "); lower the edge or leave them out (re-segmentation)";
     throw InvalidArgument(text.str());
   }
   const at::Tensor bin = region.values.sub(lower).div(width).floor().add(1);

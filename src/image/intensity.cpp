@@ -27,8 +27,9 @@ at::Tensor statistics_of(const char* what, const Image& image, const Mask* regio
   if (values.numel() == 0) throw InvalidArgument(std::string(what) + ": the region is empty");
   const int64_t finite = at::isfinite(values).sum().item<int64_t>();
   if (finite != values.numel())
-    throw InvalidArgument(std::string(what) + ": " + std::to_string(values.numel() - finite) + " of " + std::to_string(values.numel()) +
-                          " voxels are NaN or infinite; replace them (torch.nan_to_num) or leave them out of the region");
+    throw InvalidArgument(
+        std::string(what) + ": " + std::to_string(values.numel() - finite) + " of " + std::to_string(values.numel()) +
+        " voxels are NaN or infinite; replace them (torch.nan_to_num) or leave them out of the region");
   return values;
 }
 
@@ -39,14 +40,22 @@ Image linear(const Image& image, double slope, double intercept) {
 /// The smallest and largest value of a whole-number type (of 64 bits: what a float64 holds exactly).
 std::pair<double, double> range_of(at::ScalarType type) {
   switch (type) {
-    case at::kBool: return {0, 1};
-    case at::kByte: return {0, 255};
-    case at::kChar: return {-128, 127};
-    case at::kShort: return {-32768, 32767};
-    case at::kUInt16: return {0, 65535};
-    case at::kInt: return {-2147483648.0, 2147483647.0};
-    case at::kUInt32: return {0, 4294967295.0};
-    default: return {-9007199254740992.0, 9007199254740992.0};
+    case at::kBool:
+      return {0, 1};
+    case at::kByte:
+      return {0, 255};
+    case at::kChar:
+      return {-128, 127};
+    case at::kShort:
+      return {-32768, 32767};
+    case at::kUInt16:
+      return {0, 65535};
+    case at::kInt:
+      return {-2147483648.0, 2147483647.0};
+    case at::kUInt32:
+      return {0, 4294967295.0};
+    default:
+      return {-9007199254740992.0, 9007199254740992.0};
   }
 }
 
@@ -64,16 +73,20 @@ double quantile(const at::Tensor& values, double fraction) {
 
 Image clip(const Image& image, double lower, double upper) {
   if (!(lower <= upper))
-    throw InvalidArgument("clip: lower must not exceed upper; got " + std::to_string(lower) + " and " + std::to_string(upper));
+    throw InvalidArgument("clip: lower must not exceed upper; got " + std::to_string(lower) + " and " +
+                          std::to_string(upper));
   const at::Tensor& voxels = image.tensor();
-  if (!at::isIntegralType(voxels.scalar_type(), /*includeBool=*/true)) return image.with_tensor(voxels.clamp(lower, upper));
+  if (!at::isIntegralType(voxels.scalar_type(), /*includeBool=*/true))
+    return image.with_tensor(voxels.clamp(lower, upper));
   // Whole numbers between the bounds are those between ceil(lower) and floor(upper), as far as the type reaches.
   const auto [smallest, largest] = range_of(voxels.scalar_type());
   const double low = std::ceil(lower), high = std::floor(upper);
   if (low > high || low > largest || high < smallest)
-    throw InvalidArgument("clip: no value of this image's type (" + std::string(c10::toString(voxels.scalar_type())) + ") lies between " +
-                          std::to_string(lower) + " and " + std::to_string(upper) + "; convert the voxels to float first");
-  return image.with_tensor(voxels.clamp(static_cast<int64_t>(std::max(low, smallest)), static_cast<int64_t>(std::min(high, largest))));
+    throw InvalidArgument("clip: no value of this image's type (" + std::string(c10::toString(voxels.scalar_type())) +
+                          ") lies between " + std::to_string(lower) + " and " + std::to_string(upper) +
+                          "; convert the voxels to float first");
+  return image.with_tensor(
+      voxels.clamp(static_cast<int64_t>(std::max(low, smallest)), static_cast<int64_t>(std::min(high, largest))));
 }
 
 Image zscore(const Image& image, const Mask* region) {
@@ -94,7 +107,8 @@ Image minmax(const Image& image, const Mask* region, double lower, double upper)
 
 Image percentile(const Image& image, double low, double high, const Mask* region) {
   if (!(0 <= low && low < high && high <= 100))
-    throw InvalidArgument("percentile: 0 ≤ low < high ≤ 100 is expected; got " + std::to_string(low) + " and " + std::to_string(high));
+    throw InvalidArgument("percentile: 0 ≤ low < high ≤ 100 is expected; got " + std::to_string(low) + " and " +
+                          std::to_string(high));
   const at::Tensor values = statistics_of("percentile", image, region);
   const double bottom = quantile(values, low / 100), top = quantile(values, high / 100);
   const double scale = top > bottom ? 1.0 / (top - bottom) : 0.0;
@@ -103,7 +117,8 @@ Image percentile(const Image& image, double low, double high, const Mask* region
 
 Image rescale(const Image& image, double slope, double intercept) {
   if (!std::isfinite(slope) || !std::isfinite(intercept))
-    throw InvalidArgument("rescale: slope and intercept must be finite; got " + std::to_string(slope) + " and " + std::to_string(intercept));
+    throw InvalidArgument("rescale: slope and intercept must be finite; got " + std::to_string(slope) + " and " +
+                          std::to_string(intercept));
   return linear(image, slope, intercept);
 }
 
@@ -120,7 +135,8 @@ Image gaussian(const Image& image, const Vec3& sigma_mm) {
     taps.width = 2 * radius + 1;
     std::vector<double> weight(taps.width);
     double sum = 0;
-    for (int64_t k = -radius; k <= radius; ++k) sum += weight[k + radius] = std::exp(-0.5 * double(k * k) / (sigma * sigma));
+    for (int64_t k = -radius; k <= radius; ++k)
+      sum += weight[k + radius] = std::exp(-0.5 * double(k * k) / (sigma * sigma));
     for (int64_t i = 0; i < n; ++i)
       for (int64_t k = -radius; k <= radius; ++k) {
         taps.index.push_back(std::clamp<int64_t>(i + k, 0, n - 1));

@@ -47,7 +47,9 @@ template <class T>
 at::Tensor tensor_view(const typename ItkImage<T>::Pointer& image) {
   const auto size = image->GetBufferedRegion().GetSize();
   const at::IntArrayRef::value_type nz = size[2], ny = size[1], nx = size[0];
-  return at::from_blob(image->GetBufferPointer(), {nz, ny, nx}, [image](void*) {}, at::TensorOptions().dtype(c10::CppTypeToScalarType<T>::value));
+  return at::from_blob(
+      image->GetBufferPointer(), {nz, ny, nx}, [image](void*) {},
+      at::TensorOptions().dtype(c10::CppTypeToScalarType<T>::value));
 }
 
 /// Runs an ITK filter; its exceptions become ours.

@@ -65,7 +65,8 @@ void unite_rows(const Rows& rows, int64_t a, int64_t b, int32_t reach, Forest& f
 
 Labelling label_components(const at::Tensor& chosen, int64_t connectivity, bool planar) {
   if (connectivity != 6 && connectivity != 18 && connectivity != 26)
-    throw InvalidArgument("connectivity is 6 (faces), 18 (edges too) or 26 (corners too); got " + std::to_string(connectivity));
+    throw InvalidArgument("connectivity is 6 (faces), 18 (edges too) or 26 (corners too); got " +
+                          std::to_string(connectivity));
   const at::Tensor voxels = chosen.to(at::kBool).cpu().contiguous();
   const int64_t nz = voxels.size(0), ny = voxels.size(1), nx = voxels.size(2);
   const Rows rows = find_runs(voxels.const_data_ptr<bool>(), nz * ny, nx);
@@ -104,7 +105,8 @@ Labelling label_components(const at::Tensor& chosen, int64_t connectivity, bool 
   int32_t* labels = out.labels.mutable_data_ptr<int32_t>();
   for (int64_t row = 0; row < nz * ny; ++row)
     for (int64_t i = rows.start[row]; i < rows.start[row + 1]; ++i)
-      std::fill(labels + row * nx + rows.runs[i].first, labels + row * nx + rows.runs[i].last + 1, rank[forest.root(i)]);
+      std::fill(labels + row * nx + rows.runs[i].first, labels + row * nx + rows.runs[i].last + 1,
+                rank[forest.root(i)]);
   return out;
 }
 

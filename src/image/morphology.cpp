@@ -20,7 +20,8 @@ namespace {
 
 void require_radius(const char* what, double radius) {
   if (!std::isfinite(radius) || radius < 0)
-    throw InvalidArgument(std::string(what) + ": the radius is a number of mm, 0 or more; got " + std::to_string(radius));
+    throw InvalidArgument(std::string(what) + ": the radius is a number of mm, 0 or more; got " +
+                          std::to_string(radius));
 }
 
 /// Distances that are the radius on paper count as the radius.
@@ -69,13 +70,15 @@ Mask erode(const Mask& mask, double radius, int64_t label) {
 Mask open(const Mask& mask, double radius, int64_t label) {
   require_radius("open", radius);
   const Vec3& spacing = mask.geometry().spacing;
-  return changed(mask, label, 0, [&](const at::Tensor& in) { return grown(shrunk(in, spacing, radius), spacing, radius); });
+  return changed(mask, label, 0,
+                 [&](const at::Tensor& in) { return grown(shrunk(in, spacing, radius), spacing, radius); });
 }
 
 Mask close(const Mask& mask, double radius, int64_t label) {
   require_radius("close", radius);
   const Vec3& spacing = mask.geometry().spacing;
-  return changed(mask, label, 2 * radius, [&](const at::Tensor& in) { return shrunk(grown(in, spacing, radius), spacing, radius); });
+  return changed(mask, label, 2 * radius,
+                 [&](const at::Tensor& in) { return shrunk(grown(in, spacing, radius), spacing, radius); });
 }
 
 Mask fill_holes(const Mask& mask, int64_t label, bool per_slice) {
@@ -89,7 +92,8 @@ Mask fill_holes(const Mask& mask, int64_t label, bool per_slice) {
     std::vector<uint8_t> hole(found.sizes.size() + 1, 1);
     hole[0] = 0;
     for (int64_t i = 0; i < open_ones.numel(); ++i) hole[open_ones[i].item<int32_t>()] = 0;
-    at::Tensor holes = at::tensor(hole, at::kByte).index_select(0, found.labels.flatten()).view(found.labels.sizes()).to(at::kBool);
+    at::Tensor holes =
+        at::tensor(hole, at::kByte).index_select(0, found.labels.flatten()).view(found.labels.sizes()).to(at::kBool);
     holes = holes.narrow(1, 1, in.size(1)).narrow(2, 1, in.size(2)).narrow(0, z, in.size(0));
     return in.logical_or(holes);
   });

@@ -60,7 +60,8 @@ void taps_at(double x, int64_t n, Interpolation interpolation, PointTaps& taps) 
 }
 
 template <class T>
-void sample_rows(const T* source, T* target, const Geometry& from, const Geometry& to, Interpolation interpolation, T outside) {
+void sample_rows(const T* source, T* target, const Geometry& from, const Geometry& to, Interpolation interpolation,
+                 T outside) {
   const Affine map = index_map(from, to);
   const auto& n = from.size;
   at::parallel_for(0, to.size[0] * to.size[1], 16, [&](int64_t begin, int64_t end) {
@@ -70,7 +71,8 @@ void sample_rows(const T* source, T* target, const Geometry& from, const Geometr
       for (int64_t x = 0; x < to.size[2]; ++x) {
         bool inside = true;
         for (int a = 0; a < 3; ++a) {
-          const double index = snapped(map.origin[a] + map.column[0][a] * z + map.column[1][a] * y + map.column[2][a] * double(x));
+          const double index =
+              snapped(map.origin[a] + map.column[0][a] * z + map.column[1][a] * y + map.column[2][a] * double(x));
           inside = inside && index >= -0.5 && index <= double(n[a]) - 0.5;
           if (inside) taps_at(index, n[a], interpolation, taps[a]);
         }

@@ -58,13 +58,15 @@ std::array<int, 3> by_ratio(const std::array<AxisMap, 3>& maps) {
   return order;
 }
 
-at::Tensor resampled(at::Tensor voxels, const std::array<AxisMap, 3>& maps, const Index3& size, Interpolation interpolation) {
+at::Tensor resampled(at::Tensor voxels, const std::array<AxisMap, 3>& maps, const Index3& size,
+                     Interpolation interpolation) {
   const auto offset = voxels.dim() - 3;
   if (interpolation != Interpolation::nearest) voxels = detail::to_real(voxels);
   if (interpolation == Interpolation::cubic) require_finite(voxels);
   for (const int a : by_ratio(maps)) {
     if (maps[a].same) continue;
-    const auto taps = detail::interpolation_taps(voxels.size(offset + a), size[a], maps[a].first, maps[a].step, interpolation);
+    const auto taps =
+        detail::interpolation_taps(voxels.size(offset + a), size[a], maps[a].first, maps[a].step, interpolation);
     if (interpolation == Interpolation::cubic) voxels = detail::prefilter(voxels, offset + a);
     voxels = detail::apply_taps(voxels, offset + a, taps);
   }
@@ -98,7 +100,8 @@ Part part_around(const detail::Box& box, const std::array<AxisMap, 3>& maps, con
       continue;
     }
     // At the image's own border the edge continues: there everything further out belongs to the part too.
-    if (low > 0) part.start[a] = std::clamp<int64_t>(std::ceil((double(low) - maps[a].first) / maps[a].step), 0, size[a] - 1);
+    if (low > 0)
+      part.start[a] = std::clamp<int64_t>(std::ceil((double(low) - maps[a].first) / maps[a].step), 0, size[a] - 1);
     int64_t last = size[a] - 1;
     if (high < from.size[a] - 1)
       last = std::clamp<int64_t>(std::floor((double(high) - maps[a].first) / maps[a].step), part.start[a], size[a] - 1);
@@ -139,7 +142,8 @@ at::Tensor with_outside(at::Tensor voxels, const std::array<AxisMap, 3>& maps, c
       const double x = detail::snapped(maps[a].first + maps[a].step * double(i));
       if (x < -0.5 || x > double(from.size[a]) - 0.5) beyond.push_back(i);
     }
-    if (!beyond.empty()) voxels = voxels.index_fill(offset + a, at::tensor(beyond, at::kLong).to(voxels.device()), outside);
+    if (!beyond.empty())
+      voxels = voxels.index_fill(offset + a, at::tensor(beyond, at::kLong).to(voxels.device()), outside);
   }
   return voxels;
 }
@@ -148,17 +152,24 @@ at::Tensor with_outside(at::Tensor voxels, const std::array<AxisMap, 3>& maps, c
 
 std::string to_string(Interpolation interpolation) {
   switch (interpolation) {
-    case Interpolation::nearest: return "nearest";
-    case Interpolation::cubic: return "cubic";
-    default: return "linear";
+    case Interpolation::nearest:
+      return "nearest";
+    case Interpolation::cubic:
+      return "cubic";
+    default:
+      return "linear";
   }
 }
 
 void from_string(const std::string& text, Interpolation& out) {
-  if (text == "nearest") out = Interpolation::nearest;
-  else if (text == "linear") out = Interpolation::linear;
-  else if (text == "cubic") out = Interpolation::cubic;
-  else throw InvalidArgument("interpolation is one of nearest, linear, cubic; got \"" + text + "\"");
+  if (text == "nearest")
+    out = Interpolation::nearest;
+  else if (text == "linear")
+    out = Interpolation::linear;
+  else if (text == "cubic")
+    out = Interpolation::cubic;
+  else
+    throw InvalidArgument("interpolation is one of nearest, linear, cubic; got \"" + text + "\"");
 }
 
 Geometry resampled_geometry(const Geometry& geometry, const Vec3& spacing) {

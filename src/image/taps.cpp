@@ -23,7 +23,8 @@ struct Lines {
 
 Lines lines_of(const at::Tensor& tensor, int64_t dim) {
   Lines lines;
-  for (int64_t d = 0; d < tensor.dim(); ++d) (d < dim ? lines.outer : d > dim ? lines.inner : lines.n) *= tensor.size(d);
+  for (int64_t d = 0; d < tensor.dim(); ++d)
+    (d < dim ? lines.outer : d > dim ? lines.inner : lines.n) *= tensor.size(d);
   return lines;
 }
 
@@ -78,10 +79,14 @@ void picked(const void* from, void* to, const Lines& lines, const Taps& taps) {
 
 void pick(const at::Tensor& in, at::Tensor& out, const Lines& lines, const Taps& taps) {
   switch (in.element_size()) {
-    case 1: return picked<uint8_t>(in.const_data_ptr(), out.mutable_data_ptr(), lines, taps);
-    case 2: return picked<uint16_t>(in.const_data_ptr(), out.mutable_data_ptr(), lines, taps);
-    case 4: return picked<uint32_t>(in.const_data_ptr(), out.mutable_data_ptr(), lines, taps);
-    default: return picked<uint64_t>(in.const_data_ptr(), out.mutable_data_ptr(), lines, taps);
+    case 1:
+      return picked<uint8_t>(in.const_data_ptr(), out.mutable_data_ptr(), lines, taps);
+    case 2:
+      return picked<uint16_t>(in.const_data_ptr(), out.mutable_data_ptr(), lines, taps);
+    case 4:
+      return picked<uint32_t>(in.const_data_ptr(), out.mutable_data_ptr(), lines, taps);
+    default:
+      return picked<uint64_t>(in.const_data_ptr(), out.mutable_data_ptr(), lines, taps);
   }
 }
 
@@ -163,7 +168,8 @@ at::Tensor prefilter_aten(const at::Tensor& tensor, int64_t dim) {
     matrix[i * n + mirrored(i - 1, n)] += 1.0 / 6.0;
     matrix[i * n + mirrored(i + 1, n)] += 1.0 / 6.0;
   }
-  const at::Tensor inverse = at::linalg_inv(at::tensor(matrix, at::kDouble).view({n, n})).to(tensor.device(), tensor.scalar_type());
+  const at::Tensor inverse =
+      at::linalg_inv(at::tensor(matrix, at::kDouble).view({n, n})).to(tensor.device(), tensor.scalar_type());
   return at::matmul(tensor.movedim(dim, -1), inverse.t()).movedim(-1, dim);
 }
 
@@ -172,7 +178,8 @@ bool needs_aten(const at::Tensor& tensor) { return !tensor.device().is_cpu() || 
 }  // namespace
 
 at::Tensor to_real(const at::Tensor& tensor) {
-  if (tensor.is_complex()) throw TypeMismatch(std::string("real voxels are expected; got ") + c10::toString(tensor.scalar_type()));
+  if (tensor.is_complex())
+    throw TypeMismatch(std::string("real voxels are expected; got ") + c10::toString(tensor.scalar_type()));
   return tensor.scalar_type() == at::kDouble ? tensor : tensor.to(at::kFloat);
 }
 
@@ -217,9 +224,12 @@ at::Tensor apply_taps(const at::Tensor& tensor, int64_t dim, const Taps& taps) {
   shape[dim] = taps.outputs();
   at::Tensor out = at::empty(shape, in.options());
   const Lines lines = lines_of(in, dim);
-  if (taps.width == 1) pick(in, out, lines, taps);
-  else if (in.scalar_type() == at::kFloat) weighted_sums(in.const_data_ptr<float>(), out.mutable_data_ptr<float>(), lines, taps);
-  else weighted_sums(in.const_data_ptr<double>(), out.mutable_data_ptr<double>(), lines, taps);
+  if (taps.width == 1)
+    pick(in, out, lines, taps);
+  else if (in.scalar_type() == at::kFloat)
+    weighted_sums(in.const_data_ptr<float>(), out.mutable_data_ptr<float>(), lines, taps);
+  else
+    weighted_sums(in.const_data_ptr<double>(), out.mutable_data_ptr<double>(), lines, taps);
   return out;
 }
 
@@ -228,8 +238,10 @@ at::Tensor prefilter(const at::Tensor& tensor, int64_t dim) {
   if (needs_aten(tensor)) return prefilter_aten(tensor, dim);
   at::Tensor out = tensor.clone(at::MemoryFormat::Contiguous);
   const Lines lines = lines_of(out, dim);
-  if (out.scalar_type() == at::kFloat) filter_all(out.mutable_data_ptr<float>(), lines);
-  else filter_all(out.mutable_data_ptr<double>(), lines);
+  if (out.scalar_type() == at::kFloat)
+    filter_all(out.mutable_data_ptr<float>(), lines);
+  else
+    filter_all(out.mutable_data_ptr<double>(), lines);
   return out;
 }
 

@@ -14,9 +14,9 @@
 namespace vesalius::image::detail {
 
 struct Taps {
-  int64_t width = 0;            ///< inputs an output
-  std::vector<int64_t> index;   ///< [outputs × width]
-  std::vector<double> weight;   ///< [outputs × width]
+  int64_t width = 0;           ///< inputs an output
+  std::vector<int64_t> index;  ///< [outputs × width]
+  std::vector<double> weight;  ///< [outputs × width]
   int64_t outputs() const { return width ? static_cast<int64_t>(index.size()) / width : 0; }
 };
 

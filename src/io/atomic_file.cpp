@@ -30,8 +30,11 @@ AtomicFile::AtomicFile(const std::string& path) : path_(path) {
   if (fs::is_directory(path, ignored)) throw IoError(path + ": can't be written: it is a folder");
   const fs::path target(path);
   const fs::path folder = target.parent_path().empty() ? fs::path(".") : target.parent_path();
-  if (!fs::is_directory(folder, ignored)) throw IoError(path + ": can't be written: there is no folder " + folder.string());
-  temporary_ = (folder / ("." + target.filename().string() + "." + std::to_string(::getpid()) + "-" + std::to_string(counter++) + ".tmp")).string();
+  if (!fs::is_directory(folder, ignored))
+    throw IoError(path + ": can't be written: there is no folder " + folder.string());
+  temporary_ = (folder / ("." + target.filename().string() + "." + std::to_string(::getpid()) + "-" +
+                          std::to_string(counter++) + ".tmp"))
+                   .string();
   fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (fd_ < 0) fail("can't be written");
 }
@@ -73,7 +76,8 @@ void AtomicFile::commit() {
   }
   // The rename itself lasts once the folder is synced; some file systems can't, which is no loss of data.
   const auto slash = path_.rfind('/');
-  const int folder = ::open(slash == std::string::npos ? "." : path_.substr(0, slash + 1).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const int folder =
+      ::open(slash == std::string::npos ? "." : path_.substr(0, slash + 1).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder >= 0) {
     ::fsync(folder);
     ::close(folder);

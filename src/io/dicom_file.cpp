@@ -13,19 +13,22 @@
 namespace vesalius::io::detail {
 namespace {
 
-constexpr int64_t kPrefix = int64_t{1} << 17;       // most headers end before; else the whole file is read
+constexpr int64_t kPrefix = int64_t{1} << 17;  // most headers end before; else the whole file is read
 constexpr int64_t kMostHeaderBytes = int64_t{1} << 30;
 constexpr int kMostDepth = 24;
 constexpr uint32_t kUndefined = 0xffffffffu;
-constexpr uint32_t kItem = tag_of(0xfffe, 0xe000), kItemEnd = tag_of(0xfffe, 0xe00d), kSequenceEnd = tag_of(0xfffe, 0xe0dd);
+constexpr uint32_t kItem = tag_of(0xfffe, 0xe000), kItemEnd = tag_of(0xfffe, 0xe00d),
+                   kSequenceEnd = tag_of(0xfffe, 0xe0dd);
 
 struct NeedMore {};  // the prefix of the file was too short
 
 /// Sequences that are read here: in implicit VR nothing else says that they are sequences.
 bool known_sequence(uint32_t tag) {
-  static const std::set<uint32_t> kSequences{
-      0x00082112, 0x00081115, 0x00081140, 0x00089124, 0x00089215, 0x00180026, 0x00209111, 0x00209113, 0x00209116, 0x00209221, 0x00209222, 0x00289110, 0x00289132, 0x00289145,
-      0x00409096, 0x00540016, 0x00620002, 0x0062000a, 0x30060010, 0x30060012, 0x30060014, 0x30060016, 0x30060020, 0x30060039, 0x30060040, 0x30060080, 0x52009229, 0x52009230};
+  static const std::set<uint32_t> kSequences{0x00082112, 0x00081115, 0x00081140, 0x00089124, 0x00089215, 0x00180026,
+                                             0x00209111, 0x00209113, 0x00209116, 0x00209221, 0x00209222, 0x00289110,
+                                             0x00289132, 0x00289145, 0x00409096, 0x00540016, 0x00620002, 0x0062000a,
+                                             0x30060010, 0x30060012, 0x30060014, 0x30060016, 0x30060020, 0x30060039,
+                                             0x30060040, 0x30060080, 0x52009229, 0x52009230};
   return kSequences.count(tag) > 0;
 }
 
@@ -53,7 +56,8 @@ struct DataSet::Origin {
 
 class DicomParser {
  public:
-  DicomParser(std::shared_ptr<const std::vector<uint8_t>> bytes, int64_t total, const std::string& path) : bytes_(std::move(bytes)), total_(total), path_(path) {}
+  DicomParser(std::shared_ptr<const std::vector<uint8_t>> bytes, int64_t total, const std::string& path)
+      : bytes_(std::move(bytes)), total_(total), path_(path) {}
 
   void set_syntax(bool is_explicit, bool big_endian) { explicit_ = is_explicit, big_ = big_endian; }
   int64_t at() const { return at_; }
@@ -123,7 +127,9 @@ class DicomParser {
     return (*bytes_)[static_cast<size_t>(at)];
   }
   void need(int64_t at, int64_t count) const {
-    if (at + count > total_) throw FormatError(path_ + ": truncated: the DICOM header goes on behind the file's end (" + std::to_string(total_) + " bytes)");
+    if (at + count > total_)
+      throw FormatError(path_ + ": truncated: the DICOM header goes on behind the file's end (" +
+                        std::to_string(total_) + " bytes)");
     if (at + count > static_cast<int64_t>(bytes_->size())) throw NeedMore{};
   }
   [[noreturn]] void fail(const std::string& what, int64_t at) const {
@@ -131,7 +137,8 @@ class DicomParser {
   }
 
   std::shared_ptr<const DataSet::Origin> origin() {
-    if (!origin_ || origin_->big_endian != big_) origin_ = std::make_shared<DataSet::Origin>(DataSet::Origin{bytes_, big_, path_});
+    if (!origin_ || origin_->big_endian != big_)
+      origin_ = std::make_shared<DataSet::Origin>(DataSet::Origin{bytes_, big_, path_});
     return origin_;
   }
 
@@ -140,15 +147,20 @@ class DicomParser {
     const bool unknown = found.vr[0] == 'U' && found.vr[1] == 'N';
     // Compressed pixels inside a sequence (an icon): fragments, not items.
     if (length == kUndefined && found.vr[0] == 'O') {
-      for (uint32_t tag_at = read_tag(), size = read_u32(); tag_at != kSequenceEnd; tag_at = read_tag(), size = read_u32()) {
-        if (tag_at != kItem || (end >= 0 ? end : total_) - at_ < int64_t{size}) fail("damaged fragments of compressed data", at_);
+      for (uint32_t tag_at = read_tag(), size = read_u32(); tag_at != kSequenceEnd;
+           tag_at = read_tag(), size = read_u32()) {
+        if (tag_at != kItem || (end >= 0 ? end : total_) - at_ < int64_t{size})
+          fail("damaged fragments of compressed data", at_);
         at_ += size;
       }
       return;
     }
-    const bool sequence = (found.vr[0] == 'S' && found.vr[1] == 'Q') || length == kUndefined || ((!explicit_ || unknown) && known_sequence(tag));
+    const bool sequence = (found.vr[0] == 'S' && found.vr[1] == 'Q') || length == kUndefined ||
+                          ((!explicit_ || unknown) && known_sequence(tag));
     if (length != kUndefined && (end >= 0 ? end : total_) - at_ < int64_t{length})
-      fail("element " + tag_name(tag) + " says it has " + std::to_string(length) + " bytes, " + std::to_string((end >= 0 ? end : total_) - at_) + " are left", at_);
+      fail("element " + tag_name(tag) + " says it has " + std::to_string(length) + " bytes, " +
+               std::to_string((end >= 0 ? end : total_) - at_) + " are left",
+           at_);
     if (sequence) {
       // A sequence of unknown type is in implicit VR (PS3.5 6.2.2 note 2).
       const bool was = explicit_;
@@ -171,9 +183,11 @@ class DicomParser {
       const uint32_t length = read_u32();
       if (tag == kSequenceEnd) return;
       if (tag != kItem) fail("expected an item of a sequence, found " + tag_name(tag), begin);
-      if (length != kUndefined && (end >= 0 ? end : total_) - at_ < int64_t{length}) fail("an item of a sequence is longer than what holds it", begin);
+      if (length != kUndefined && (end >= 0 ? end : total_) - at_ < int64_t{length})
+        fail("an item of a sequence is longer than what holds it", begin);
       sequence.items.emplace_back();
-      elements(sequence.items.back(), length == kUndefined ? int64_t{-1} : at_ + int64_t{length}, depth + 1, [](uint32_t, int64_t) { return false; });
+      elements(sequence.items.back(), length == kUndefined ? int64_t{-1} : at_ + int64_t{length}, depth + 1,
+               [](uint32_t, int64_t) { return false; });
     }
     if (end >= 0) at_ = end;
   }
@@ -191,7 +205,8 @@ std::string DataSet::text(uint32_t tag) const {
   const auto& bytes = *origin_->bytes;
   const auto from = static_cast<size_t>(found->second.offset);
   if (from + static_cast<size_t>(found->second.length) > bytes.size()) return "";
-  return trim(std::string(bytes.begin() + static_cast<int64_t>(from), bytes.begin() + static_cast<int64_t>(from) + found->second.length));
+  return trim(std::string(bytes.begin() + static_cast<int64_t>(from),
+                          bytes.begin() + static_cast<int64_t>(from) + found->second.length));
 }
 
 std::vector<double> DataSet::numbers(uint32_t tag) const {
@@ -223,7 +238,8 @@ std::vector<double> DataSet::numbers(uint32_t tag) const {
   const uint16_t group = tag >> 16, element = tag & 0xffff;
   if (vr == "UN") {
     // Implicit VR: the binary ones among the tags that are read here (PS3.6).
-    if (group == 0x0028 && (element < 0x0012 || (element >= 0x0100 && element < 0x0122)) && element != 0x0008) return e.length == 4 ? binary(uint32_t{}) : binary(uint16_t{});
+    if (group == 0x0028 && (element < 0x0012 || (element >= 0x0100 && element < 0x0122)) && element != 0x0008)
+      return e.length == 4 ? binary(uint32_t{}) : binary(uint16_t{});
     if (group == 0x0062 && (element == 0x0004 || element == 0x000b || element == 0x000e)) return binary(uint16_t{});
     if (group == 0x0020 && (element == 0x9057 || element == 0x9128 || element == 0x9157)) return binary(uint32_t{});
     if (tag == 0x00189087) return binary(double{});
@@ -238,7 +254,8 @@ std::vector<double> DataSet::numbers(uint32_t tag) const {
       double value = 0;
       const auto [next, failure] = std::from_chars(word.data(), word.data() + word.size(), value);
       if (failure != std::errc() || next != word.data() + word.size() || !std::isfinite(value))
-        throw FormatError(origin_->path + ": DICOM element " + tag_name(tag) + " should be a number, found \"" + printable(word) + "\"");
+        throw FormatError(origin_->path + ": DICOM element " + tag_name(tag) + " should be a number, found \"" +
+                          printable(word) + "\"");
       out.push_back(value);
     }
     from = to + 1;
@@ -263,7 +280,8 @@ std::optional<int64_t> DataSet::count(uint32_t tag) const {
   const auto value = number(tag);
   if (!value) return std::nullopt;
   if (!(*value >= 0 && *value < 9e15) || *value != std::floor(*value))
-    throw FormatError(origin_->path + ": DICOM element " + tag_name(tag) + " should be a whole number, found " + std::to_string(*value));
+    throw FormatError(origin_->path + ": DICOM element " + tag_name(tag) + " should be a whole number, found " +
+                      std::to_string(*value));
   return static_cast<int64_t>(*value);
 }
 
@@ -291,7 +309,8 @@ DicomFile::DicomFile(const std::string& path) : path_(path) {
 void DicomFile::parse(int64_t prefix) {
   const FileSource file(path_);
   size_ = file.size();
-  if (size_ > kMostHeaderBytes && prefix == kMostHeaderBytes) throw NotSupported(path_ + ": a DICOM header of more than 1 GB");
+  if (size_ > kMostHeaderBytes && prefix == kMostHeaderBytes)
+    throw NotSupported(path_ + ": a DICOM header of more than 1 GB");
   auto bytes = std::make_shared<const std::vector<uint8_t>>(file.head(prefix));
   const bool preamble = bytes->size() >= 132 && std::memcmp(bytes->data() + 128, "DICM", 4) == 0;
   DicomParser meta(bytes, size_, path_);
@@ -303,14 +322,17 @@ void DicomFile::parse(int64_t prefix) {
   int64_t at = meta.at();
   bool is_explicit = true;
   if (syntax.empty()) {  // no meta header: two letters after the first tag tell explicit VR
-    is_explicit = static_cast<int64_t>(bytes->size()) > at + 6 && is_vr(reinterpret_cast<const char*>(bytes->data()) + at + 4);
+    is_explicit =
+        static_cast<int64_t>(bytes->size()) > at + 6 && is_vr(reinterpret_cast<const char*>(bytes->data()) + at + 4);
   } else if (syntax == "1.2.840.10008.1.2") {
     is_explicit = false;
   } else if (syntax == "1.2.840.10008.1.2.2") {
     big_endian_ = true;
   } else if (syntax == "1.2.840.10008.1.2.1.99") {
-    const auto packed = prefix >= size_ ? bytes : std::make_shared<const std::vector<uint8_t>>(file.head(kMostHeaderBytes));
-    inflated_ = std::make_shared<const std::vector<uint8_t>>(inflate_raw(packed->data() + at, static_cast<int64_t>(packed->size()) - at, kMostHeaderBytes, path_));
+    const auto packed =
+        prefix >= size_ ? bytes : std::make_shared<const std::vector<uint8_t>>(file.head(kMostHeaderBytes));
+    inflated_ = std::make_shared<const std::vector<uint8_t>>(
+        inflate_raw(packed->data() + at, static_cast<int64_t>(packed->size()) - at, kMostHeaderBytes, path_));
     bytes = inflated_;
     at = 0;
     size_ = static_cast<int64_t>(bytes->size());
@@ -324,17 +346,22 @@ void DicomFile::parse(int64_t prefix) {
   body.set_syntax(is_explicit, big_endian_);
   body.seek(at);
   bool at_pixels = false;
-  body.elements(data_, -1, 0, [&](uint32_t tag, int64_t) { return at_pixels = tag == 0x7fe00010 || tag == 0x7fe00008 || tag == 0x7fe00009; });
+  body.elements(data_, -1, 0, [&](uint32_t tag, int64_t) {
+    return at_pixels = tag == 0x7fe00010 || tag == 0x7fe00008 || tag == 0x7fe00009;
+  });
   if (!at_pixels) return;
   pixel_tag_ = body.read_tag();
   const auto [element, length] = body.header();
   pixel_offset_ = element.offset;
   word_pixels_ = element.vr[0] == 'O' && element.vr[1] == 'W';
   pixel_length_ = length == kUndefined ? int64_t{-1} : int64_t{length};
-  if (length != kUndefined && compression_ != Compression::none) compression_ = Compression::none;  // said compressed, and isn't
-  if (length == kUndefined && compression_ == Compression::none) throw FormatError(path_ + ": the pixel data have no length, which only compressed ones may");
+  if (length != kUndefined && compression_ != Compression::none)
+    compression_ = Compression::none;  // said compressed, and isn't
+  if (length == kUndefined && compression_ == Compression::none)
+    throw FormatError(path_ + ": the pixel data have no length, which only compressed ones may");
   if (pixel_length_ > size_ - pixel_offset_)
-    throw FormatError(path_ + ": truncated: the pixel data should take " + std::to_string(pixel_length_) + " bytes, " + std::to_string(size_ - pixel_offset_) + " are left");
+    throw FormatError(path_ + ": truncated: the pixel data should take " + std::to_string(pixel_length_) + " bytes, " +
+                      std::to_string(size_ - pixel_offset_) + " are left");
 }
 
 void DicomFile::read_bytes(int64_t offset, void* to, int64_t count) const {
@@ -348,7 +375,8 @@ void DicomFile::read_bytes(int64_t offset, void* to, int64_t count) const {
 
 void DicomFile::read_pixels(int64_t from, void* to, int64_t count) const {
   if (from < 0 || count < 0 || pixel_offset_ < 0 || from + count > pixel_length_)
-    throw FormatError(path_ + ": truncated: pixels up to byte " + std::to_string(from + count) + " of the pixel data are needed, there are " + std::to_string(pixel_length_));
+    throw FormatError(path_ + ": truncated: pixels up to byte " + std::to_string(from + count) +
+                      " of the pixel data are needed, there are " + std::to_string(pixel_length_));
   read_bytes(pixel_offset_ + from, to, count);
 }
 
@@ -363,7 +391,8 @@ std::vector<std::pair<int64_t, int64_t>> DicomFile::fragments() const {
     at += 8;
     if (tag == kSequenceEnd) break;
     if (tag != kItem || length == kUndefined || int64_t{length} > size_ - at)
-      throw FormatError(path_ + ": the compressed pixel data are damaged or truncated at byte " + std::to_string(at - 8) + ": expected a fragment or the end, found " + tag_name(tag) + " of " +
+      throw FormatError(path_ + ": the compressed pixel data are damaged or truncated at byte " +
+                        std::to_string(at - 8) + ": expected a fragment or the end, found " + tag_name(tag) + " of " +
                         std::to_string(length) + " bytes");
     out.emplace_back(at, length);
     at += length;

@@ -22,8 +22,8 @@ class DataSet;
 
 struct DicomElement {
   char vr[2] = {'U', 'N'};
-  int64_t offset = 0, length = 0;   ///< the value, in the buffer
-  std::vector<DataSet> items;       ///< of a sequence
+  int64_t offset = 0, length = 0;  ///< the value, in the buffer
+  std::vector<DataSet> items;      ///< of a sequence
 };
 
 class DataSet {
@@ -62,9 +62,9 @@ class DicomFile {
   Compression compression() const { return compression_; }
   const std::string& transfer_syntax() const { return syntax_; }
   bool big_endian() const { return big_endian_; }
-  bool word_pixels() const { return word_pixels_; }         ///< OW: bytes come in words of the file's order
+  bool word_pixels() const { return word_pixels_; }  ///< OW: bytes come in words of the file's order
   bool has_pixels() const { return pixel_offset_ >= 0; }
-  int64_t pixel_length() const { return pixel_length_; }   ///< of uncompressed pixels, as the header says
+  int64_t pixel_length() const { return pixel_length_; }  ///< of uncompressed pixels, as the header says
   uint32_t pixel_tag() const { return pixel_tag_; }
   /// Bytes of the uncompressed pixel data.
   void read_pixels(int64_t from, void* to, int64_t count) const;

@@ -41,7 +41,8 @@ at::ScalarType type_for(const std::vector<Plane>& planes, double factor) {
 }
 
 /// Linear interpolation of `volumes` along z from uneven `positions` to an even grid. Whole numbers are rounded.
-at::Tensor interpolate_slices(const at::Tensor& stack, const std::vector<double>& positions, double step_mm, int64_t depth) {
+at::Tensor interpolate_slices(const at::Tensor& stack, const std::vector<double>& positions, double step_mm,
+                              int64_t depth) {
   const int64_t dim = stack.dim() - 3;
   std::vector<int64_t> sizes = stack.sizes().vec();
   sizes[static_cast<size_t>(dim)] = depth;
@@ -52,7 +53,8 @@ at::Tensor interpolate_slices(const at::Tensor& stack, const std::vector<double>
     const double at_mm = std::min(positions.front() + static_cast<double>(z) * step_mm, positions.back());
     while (i + 2 < positions.size() && positions[i + 1] <= at_mm) ++i;
     const double part = (at_mm - positions[i]) / (positions[i + 1] - positions[i]);
-    const at::Tensor a = stack.select(dim, static_cast<int64_t>(i)).to(at::kDouble), b = stack.select(dim, static_cast<int64_t>(i) + 1).to(at::kDouble);
+    const at::Tensor a = stack.select(dim, static_cast<int64_t>(i)).to(at::kDouble),
+                     b = stack.select(dim, static_cast<int64_t>(i) + 1).to(at::kDouble);
     at::Tensor mixed = a.mul(1 - part).add_(b.mul(part));
     if (whole) mixed = mixed.round_();
     out.select(dim, z).copy_(mixed);
@@ -64,19 +66,24 @@ at::Tensor interpolate_slices(const at::Tensor& stack, const std::vector<double>
 at::Tensor unshear(const at::Tensor& volume, const std::array<double, 2>& slip) {
   const at::Tensor in = volume.to(at::kDouble).contiguous();
   at::Tensor out = at::empty_like(in);
-  const int64_t dims = in.dim(), depth = in.size(dims - 3), rows = in.size(dims - 2), columns = in.size(dims - 1), volumes = in.numel() / (depth * rows * columns);
+  const int64_t dims = in.dim(), depth = in.size(dims - 3), rows = in.size(dims - 2), columns = in.size(dims - 1),
+                volumes = in.numel() / (depth * rows * columns);
   const double outside = in.min().item<double>();
   const auto* from = in.const_data_ptr<double>();
   auto* to = out.mutable_data_ptr<double>();
   for (int64_t s = 0; s < volumes * depth; ++s) {
     const double dx = -slip[0] * static_cast<double>(s % depth), dy = -slip[1] * static_cast<double>(s % depth);
     const double* slice = from + s * rows * columns;
-    const auto value = [&](int64_t y, int64_t x) { return y < 0 || x < 0 || y >= rows || x >= columns ? outside : slice[y * columns + x]; };
+    const auto value = [&](int64_t y, int64_t x) {
+      return y < 0 || x < 0 || y >= rows || x >= columns ? outside : slice[y * columns + x];
+    };
     for (int64_t y = 0; y < rows; ++y)
       for (int64_t x = 0; x < columns; ++x) {
-        const double v = static_cast<double>(y) + dy, u = static_cast<double>(x) + dx, fy = std::floor(v), fx = std::floor(u), py = v - fy, px = u - fx;
+        const double v = static_cast<double>(y) + dy, u = static_cast<double>(x) + dx, fy = std::floor(v),
+                     fx = std::floor(u), py = v - fy, px = u - fx;
         const auto iy = static_cast<int64_t>(fy), ix = static_cast<int64_t>(fx);
-        to[(s * rows + y) * columns + x] = (1 - py) * ((1 - px) * value(iy, ix) + px * value(iy, ix + 1)) + py * ((1 - px) * value(iy + 1, ix) + px * value(iy + 1, ix + 1));
+        to[(s * rows + y) * columns + x] = (1 - py) * ((1 - px) * value(iy, ix) + px * value(iy, ix + 1)) +
+                                           py * ((1 - px) * value(iy + 1, ix) + px * value(iy + 1, ix + 1));
       }
   }
   return (at::isFloatingType(volume.scalar_type()) ? out : out.round_()).to(volume.scalar_type());
@@ -93,18 +100,22 @@ std::string series_list(const std::vector<Series>& all) {
 
 bool names(const std::string& wanted, const SeriesInfo& info) {
   return info.uid == wanted || info.description == wanted ||
-         (wanted.size() >= 3 && info.uid.size() >= wanted.size() && info.uid.compare(info.uid.size() - wanted.size(), wanted.size(), wanted) == 0);
+         (wanted.size() >= 3 && info.uid.size() >= wanted.size() &&
+          info.uid.compare(info.uid.size() - wanted.size(), wanted.size(), wanted) == 0);
 }
 
 const Series& choose(const std::vector<Series>& all, const std::string& wanted, const std::string& folder) {
   if (wanted.empty()) {
     if (all.size() == 1) return all.front();
-    throw InvalidArgument(folder + ": holds " + std::to_string(all.size()) + " DICOM series; choose one by series= (its UID, the UID's end, or its description):" + series_list(all));
+    throw InvalidArgument(
+        folder + ": holds " + std::to_string(all.size()) +
+        " DICOM series; choose one by series= (its UID, the UID's end, or its description):" + series_list(all));
   }
   const Series* found = nullptr;
   for (const auto& s : all)
     if (names(wanted, s.info)) {
-      if (found) throw InvalidArgument(folder + ": series \"" + wanted + "\" names several; there are:" + series_list(all));
+      if (found)
+        throw InvalidArgument(folder + ": series \"" + wanted + "\" names several; there are:" + series_list(all));
       found = &s;
     }
   if (!found) throw InvalidArgument(folder + ": no DICOM series \"" + wanted + "\"; there are:" + series_list(all));
@@ -128,11 +139,13 @@ void describe(Series& series) {
     series.info.problems = stack.problems;
     std::vector<std::string> sorted;
     for (int64_t i = 0; i < (stack.placeless ? 1 : stack.slices); ++i)
-      if (sorted.empty() || sorted.back() != stack.planes[static_cast<size_t>(i)].file->path()) sorted.push_back(stack.planes[static_cast<size_t>(i)].file->path());
+      if (sorted.empty() || sorted.back() != stack.planes[static_cast<size_t>(i)].file->path())
+        sorted.push_back(stack.planes[static_cast<size_t>(i)].file->path());
     if (sorted.size() == series.info.files.size()) series.info.files = sorted;
   } catch (const Error& error) {
     std::string message = error.what();
-    if (message.compare(0, series.info.uid.size() + 2, series.info.uid + ": ") == 0) message.erase(0, series.info.uid.size() + 2);
+    if (message.compare(0, series.info.uid.size() + 2, series.info.uid + ": ") == 0)
+      message.erase(0, series.info.uid.size() + 2);
     series.info.problems.push_back(message);
   }
 }
@@ -141,17 +154,31 @@ void describe(Series& series) {
 
 Metadata dicom_metadata(const DicomFile& file) {
   // No name, number, or date of a patient: what tells the image, not who it is of.
-  static const std::pair<uint32_t, const char*> kTags[] = {
-      {0x00080060, "modality"}, {0x0008103e, "series_description"}, {0x0020000e, "series_uid"}, {0x00200052, "frame_of_reference_uid"}, {0x00080070, "manufacturer"}, {0x00081090, "model"},
-      {0x00180015, "body_part"}, {0x00180050, "slice_thickness"}, {0x00180060, "kvp"}, {0x00181210, "convolution_kernel"}, {0x00180080, "repetition_time"}, {0x00180081, "echo_time"},
-      {0x00180087, "magnetic_field_strength"}, {0x00180020, "scanning_sequence"}, {0x00280004, "photometric"}};
+  static const std::pair<uint32_t, const char*> kTags[] = {{0x00080060, "modality"},
+                                                           {0x0008103e, "series_description"},
+                                                           {0x0020000e, "series_uid"},
+                                                           {0x00200052, "frame_of_reference_uid"},
+                                                           {0x00080070, "manufacturer"},
+                                                           {0x00081090, "model"},
+                                                           {0x00180015, "body_part"},
+                                                           {0x00180050, "slice_thickness"},
+                                                           {0x00180060, "kvp"},
+                                                           {0x00181210, "convolution_kernel"},
+                                                           {0x00180080, "repetition_time"},
+                                                           {0x00180081, "echo_time"},
+                                                           {0x00180087, "magnetic_field_strength"},
+                                                           {0x00180020, "scanning_sequence"},
+                                                           {0x00280004, "photometric"}};
   Metadata out;
   for (const auto& [tag, name] : kTags)
     if (const std::string value = file.data().text(tag); !value.empty()) out[name] = value;
   const std::string type = file.data().text(0x00281054), units = file.data().text(0x00541001);
-  if (!units.empty()) out["units"] = units;
-  else if (!type.empty() && type != "US") out["units"] = type;
-  else if (out["modality"] == "CT" && file.data().has(0x00281053)) out["units"] = "HU";
+  if (!units.empty())
+    out["units"] = units;
+  else if (!type.empty() && type != "US")
+    out["units"] = type;
+  else if (out["modality"] == "CT" && file.data().has(0x00281053))
+    out["units"] = "HU";
   return out;
 }
 
@@ -201,18 +228,22 @@ std::vector<Series> scan_folder(const std::string& folder, Monitor* monitor, std
   if (out.empty()) {
     std::string list;
     for (size_t i = 0; i < skipped.size() && i < 5; ++i) list += (i ? ", " : "") + skipped[i];
-    throw FormatError(folder + ": holds no DICOM image" + (list.empty() ? ": the folder has no files" : "; found " + std::to_string(skipped.size()) + " other files: " + list));
+    throw FormatError(folder + ": holds no DICOM image" +
+                      (list.empty() ? ": the folder has no files"
+                                    : "; found " + std::to_string(skipped.size()) + " other files: " + list));
   }
   step(monitor, static_cast<int64_t>(paths.size()), static_cast<int64_t>(paths.size()), folder);
   return out;
 }
 
-Image assemble(Stack stack, const ReadOptions& options, const std::string& path, const std::vector<std::string>& extra, Monitor* monitor) {
+Image assemble(Stack stack, const ReadOptions& options, const std::string& path, const std::vector<std::string>& extra,
+               Monitor* monitor) {
   const PixelFormat& f = stack.planes.front().format;
   const double factor = options.suv ? suv_factor(stack.planes, path) : 1;
   const auto count = static_cast<int64_t>(stack.planes.size());
   const at::ScalarType type = options.suv ? at::kFloat : type_for(stack.planes, factor);
-  const int64_t total = checked_product(checked_product(count, f.frame_values()), static_cast<int64_t>(c10::elementSize(type)));
+  const int64_t total =
+      checked_product(checked_product(count, f.frame_values()), static_cast<int64_t>(c10::elementSize(type)));
   if (total < 0) throw FormatError(path + ": the sizes make no number of bytes");
   at::Tensor voxels = at::empty({count, f.rows, f.columns, f.samples}, at::TensorOptions().dtype(type));
   const DicomFile* open = nullptr;
@@ -222,15 +253,23 @@ Image assemble(Stack stack, const ReadOptions& options, const std::string& path,
     step(monitor, i, count, p.file->path());
     if (p.file.get() != open) frames = decode_frames(*p.file, p.format), open = p.file.get();
     const at::Tensor stored = frames.select(0, p.frame);
-    if (p.slope == 1 && p.intercept == 0 && factor == 1) voxels.select(0, i).copy_(stored);
-    else voxels.select(0, i).copy_(stored.to(at::kDouble).mul_(p.slope).add_(p.intercept).mul_(factor));
+    if (p.slope == 1 && p.intercept == 0 && factor == 1)
+      voxels.select(0, i).copy_(stored);
+    else
+      voxels.select(0, i).copy_(stored.to(at::kDouble).mul_(p.slope).add_(p.intercept).mul_(factor));
   }
   // [volume · slice, y, x, sample] → [volume · sample, z, y, x], or [z, y, x] of one volume of one sample.
   const int64_t volumes = stack.volumes, slices = count / volumes;
-  if (f.samples == 1 && volumes == 1) voxels = voxels.view({slices, f.rows, f.columns});
-  else voxels = voxels.view({volumes, slices, f.rows, f.columns, f.samples}).permute({0, 4, 1, 2, 3}).contiguous().view({volumes * f.samples, slices, f.rows, f.columns});
+  if (f.samples == 1 && volumes == 1)
+    voxels = voxels.view({slices, f.rows, f.columns});
+  else
+    voxels = voxels.view({volumes, slices, f.rows, f.columns, f.samples})
+                 .permute({0, 4, 1, 2, 3})
+                 .contiguous()
+                 .view({volumes * f.samples, slices, f.rows, f.columns});
   if (stack.shear[0] != 0 || stack.shear[1] != 0) voxels = unshear(voxels, stack.shear);
-  if (!stack.positions.empty()) voxels = interpolate_slices(voxels, stack.positions, stack.geometry.spacing[0], stack.geometry.size[0]);
+  if (!stack.positions.empty())
+    voxels = interpolate_slices(voxels, stack.positions, stack.geometry.spacing[0], stack.geometry.size[0]);
 
   const DicomFile& first = *stack.planes.front().file;
   Header header;
@@ -238,11 +277,13 @@ Image assemble(Stack stack, const ReadOptions& options, const std::string& path,
   header.layout.element = f.element;
   header.metadata = dicom_metadata(first);
   header.problems = stack.problems;
-  if (f.photometric == "MONOCHROME1") header.problems.emplace_back("MONOCHROME1: low values are to be shown bright; values are as stored");
+  if (f.photometric == "MONOCHROME1")
+    header.problems.emplace_back("MONOCHROME1: low values are to be shown bright; values are as stored");
   if (first.data().has(0x00280120)) {
     if (const auto padding = first.data().number(0x00280120)) {
       const double stored = f.is_signed && *padding > 32767 && f.allocated == 16 ? *padding - 65536 : *padding;
-      header.metadata["padding_value"] = short_number(stored * stack.planes.front().slope + stack.planes.front().intercept);
+      header.metadata["padding_value"] =
+          short_number(stored * stack.planes.front().slope + stack.planes.front().intercept);
       header.problems.push_back("pixels of value " + header.metadata["padding_value"] + " are padding, not tissue");
     }
   }
@@ -281,7 +322,10 @@ FileInfo dicom_info(const std::string& path, bool folder, Monitor* monitor) {
   if (folder) {
     const auto all = scan_folder(path, monitor, skipped);
     for (const auto& s : all)
-      if (all.size() > 1) out.problems.push_back("series " + s.info.uid + " " + s.info.modality + " " + std::to_string(s.info.files.size()) + " files \"" + printable(s.info.description) + "\"");
+      if (all.size() > 1)
+        out.problems.push_back("series " + s.info.uid + " " + s.info.modality + " " +
+                               std::to_string(s.info.files.size()) + " files \"" + printable(s.info.description) +
+                               "\"");
     files = all.front().files;
   } else {
     files.push_back(std::make_shared<const DicomFile>(path));
@@ -305,7 +349,8 @@ FileInfo dicom_info(const std::string& path, bool folder, Monitor* monitor) {
 
 }  // namespace detail
 
-std::vector<SeriesInfo> list_dicom_series(const std::string& folder, Monitor* monitor, std::vector<std::string>* skipped) {
+std::vector<SeriesInfo> list_dicom_series(const std::string& folder, Monitor* monitor,
+                                          std::vector<std::string>* skipped) {
   std::vector<std::string> others;
   auto all = detail::scan_folder(folder, monitor, others);
   std::vector<SeriesInfo> out;

@@ -16,11 +16,14 @@ namespace vesalius::io::detail {
 namespace {
 
 /// PackBits (PS3.5 annex G): one segment of `bytes` into every `stride`-th byte of `out`.
-void unpack_bits(const std::vector<uint8_t>& in, size_t from, size_t to, uint8_t* out, int64_t bytes, int64_t stride, const std::string& path) {
+void unpack_bits(const std::vector<uint8_t>& in, size_t from, size_t to, uint8_t* out, int64_t bytes, int64_t stride,
+                 const std::string& path) {
   int64_t done = 0;
   size_t at = from;
   while (done < bytes) {
-    if (at >= to) throw FormatError(path + ": truncated: an RLE segment gives " + std::to_string(done) + " of " + std::to_string(bytes) + " bytes");
+    if (at >= to)
+      throw FormatError(path + ": truncated: an RLE segment gives " + std::to_string(done) + " of " +
+                        std::to_string(bytes) + " bytes");
     const auto code = static_cast<int8_t>(in[at++]);
     if (code == -128) continue;
     const int64_t count = std::min<int64_t>(code >= 0 ? code + 1 : 1 - code, bytes - done);
@@ -36,21 +39,30 @@ void decode_rle(const DicomFile& file, const PixelFormat& f, std::vector<uint8_t
   const int64_t size = f.allocated / 8, segments = size * f.samples, pixels = f.rows * f.columns;
   const auto fragments = file.fragments();
   if (static_cast<int64_t>(fragments.size()) != f.frames)
-    throw FormatError(file.path() + ": " + std::to_string(f.frames) + " frames, but " + std::to_string(fragments.size()) + " RLE fragments");
+    throw FormatError(file.path() + ": " + std::to_string(f.frames) + " frames, but " +
+                      std::to_string(fragments.size()) + " RLE fragments");
   std::vector<uint8_t> in;
   for (int64_t frame = 0; frame < f.frames; ++frame) {
     const auto [offset, length] = fragments[static_cast<size_t>(frame)];
     in.resize(static_cast<size_t>(length));
     file.read_bytes(offset, in.data(), length);
-    const auto word = [&](size_t i) { return in.size() < 4 * i + 4 ? 0u : in[4 * i] | uint32_t{in[4 * i + 1]} << 8 | uint32_t{in[4 * i + 2]} << 16 | uint32_t{in[4 * i + 3]} << 24; };
+    const auto word = [&](size_t i) {
+      return in.size() < 4 * i + 4 ? 0u
+                                   : in[4 * i] | uint32_t{in[4 * i + 1]} << 8 | uint32_t{in[4 * i + 2]} << 16 |
+                                         uint32_t{in[4 * i + 3]} << 24;
+    };
     if (length < 64 || word(0) != static_cast<uint32_t>(segments))
-      throw FormatError(file.path() + ": expected " + std::to_string(segments) + " RLE segments, found " + std::to_string(word(0)));
+      throw FormatError(file.path() + ": expected " + std::to_string(segments) + " RLE segments, found " +
+                        std::to_string(word(0)));
     for (int64_t s = 0; s < segments; ++s) {
-      const size_t from = word(static_cast<size_t>(s + 1)), to = s + 1 < segments ? word(static_cast<size_t>(s + 2)) : in.size();
-      if (from < 64 || from > to || to > in.size()) throw FormatError(file.path() + ": the RLE header points outside its fragment");
+      const size_t from = word(static_cast<size_t>(s + 1)),
+                   to = s + 1 < segments ? word(static_cast<size_t>(s + 2)) : in.size();
+      if (from < 64 || from > to || to > in.size())
+        throw FormatError(file.path() + ": the RLE header points outside its fragment");
       const int64_t sample = s / size, byte = size - 1 - s % size;
       // Interleaved little-endian samples.
-      unpack_bits(in, from, to, out.data() + frame * f.frame_values() * size + sample * size + byte, pixels, f.samples * size, file.path());
+      unpack_bits(in, from, to, out.data() + frame * f.frame_values() * size + sample * size + byte, pixels,
+                  f.samples * size, file.path());
     }
   }
 }
@@ -80,8 +92,11 @@ void check_codestream(const DicomFile& file, const PixelFormat& f, int64_t offse
     }
   }
   if (rows != f.rows || columns != f.columns || samples != f.samples || bits < 1 || bits > f.allocated)
-    throw FormatError(file.path() + ": its compressed pixels say " + std::to_string(rows) + " × " + std::to_string(columns) + " of " + std::to_string(samples) + " samples and " + std::to_string(bits) +
-                      " bits; the DICOM header says " + std::to_string(f.rows) + " × " + std::to_string(f.columns) + " of " + std::to_string(f.samples) + " and " + std::to_string(f.allocated));
+    throw FormatError(file.path() + ": its compressed pixels say " + std::to_string(rows) + " × " +
+                      std::to_string(columns) + " of " + std::to_string(samples) + " samples and " +
+                      std::to_string(bits) + " bits; the DICOM header says " + std::to_string(f.rows) + " × " +
+                      std::to_string(f.columns) + " of " + std::to_string(f.samples) + " and " +
+                      std::to_string(f.allocated));
 }
 
 /// An explicit little-endian element with its value padded.
@@ -99,11 +114,13 @@ std::string word(int64_t v) { return {static_cast<char>(v & 0xff), static_cast<c
 /// A DICOM file of our own around the same fragments: GDCM as Debian builds it ends the process by an assertion on
 /// some damaged headers (found by fuzzing), so that it gets to see none that it was not us who wrote.
 std::string clean_copy(const DicomFile& file, const PixelFormat& f) {
-  static const char* kSyntaxes[] = {"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70",
-                                    "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81", "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91"};
+  static const char* kSyntaxes[] = {"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.57",
+                                    "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81",
+                                    "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91"};
   const std::string& syntax = file.transfer_syntax();
   if (std::find(std::begin(kSyntaxes), std::end(kSyntaxes), syntax) == std::end(kSyntaxes))
-    throw NotSupported(file.path() + ": pixels in transfer syntax " + printable(syntax) + " are not read; native, deflated, RLE, JPEG, JPEG-LS and JPEG 2000 are");
+    throw NotSupported(file.path() + ": pixels in transfer syntax " + printable(syntax) +
+                       " are not read; native, deflated, RLE, JPEG, JPEG-LS and JPEG 2000 are");
   if (f.rows > 65535 || f.columns > 65535) throw FormatError(file.path() + ": more than 65535 rows or columns");
   const std::string secondary_capture = "1.2.840.10008.5.1.4.1.1.7", instance = "1.2.826.0.1.3680043.10.1";
   std::string meta;
@@ -143,7 +160,8 @@ std::string clean_copy(const DicomFile& file, const PixelFormat& f) {
 }
 
 /// JPEG, JPEG-LS, JPEG 2000 by GDCM.
-void decode_gdcm(const DicomFile& file, const PixelFormat& f, std::vector<uint8_t>& out, std::string& photometric, bool& planar) {
+void decode_gdcm(const DicomFile& file, const PixelFormat& f, std::vector<uint8_t>& out, std::string& photometric,
+                 bool& planar) {
   gdcm::Trace::SetDebug(false);
   gdcm::Trace::SetWarning(false);
   gdcm::Trace::SetError(false);
@@ -154,8 +172,10 @@ void decode_gdcm(const DicomFile& file, const PixelFormat& f, std::vector<uint8_
     if (!reader.Read()) throw FormatError(file.path() + ": its compressed pixel data can't be decoded");
     const gdcm::Image& image = reader.GetImage();
     if (static_cast<int64_t>(image.GetBufferLength()) != static_cast<int64_t>(out.size()))
-      throw FormatError(file.path() + ": its compressed pixels make " + std::to_string(image.GetBufferLength()) + " bytes; the header says " + std::to_string(out.size()));
-    if (!image.GetBuffer(reinterpret_cast<char*>(out.data()))) throw FormatError(file.path() + ": its compressed pixel data are damaged");
+      throw FormatError(file.path() + ": its compressed pixels make " + std::to_string(image.GetBufferLength()) +
+                        " bytes; the header says " + std::to_string(out.size()));
+    if (!image.GetBuffer(reinterpret_cast<char*>(out.data())))
+      throw FormatError(file.path() + ": its compressed pixel data are damaged");
     photometric = image.GetPhotometricInterpretation().GetString();
     photometric = trim(photometric);
     planar = image.GetPlanarConfiguration() == 1;
@@ -183,7 +203,8 @@ void interleave(std::vector<uint8_t>& bytes, const PixelFormat& f) {
     uint8_t* at = bytes.data() + i * static_cast<int64_t>(frame.size());
     std::memcpy(frame.data(), at, frame.size());
     for (int64_t s = 0; s < f.samples; ++s)
-      for (int64_t p = 0; p < pixels; ++p) std::memcpy(at + (p * f.samples + s) * size, frame.data() + (s * pixels + p) * size, static_cast<size_t>(size));
+      for (int64_t p = 0; p < pixels; ++p)
+        std::memcpy(at + (p * f.samples + s) * size, frame.data() + (s * pixels + p) * size, static_cast<size_t>(size));
   }
 }
 
@@ -206,7 +227,9 @@ void to_integers(const uint8_t* raw, int32_t* out, int64_t count, const PixelFor
 PixelFormat pixel_format(const DicomFile& file) {
   const DataSet& d = file.data();
   const auto& path = file.path();
-  if (!file.has_pixels()) throw FormatError(path + ": a DICOM file without pixel data (" + d.text(0x00080060) + "); a segmentation or RTSTRUCT is read by read_mask");
+  if (!file.has_pixels())
+    throw FormatError(path + ": a DICOM file without pixel data (" + d.text(0x00080060) +
+                      "); a segmentation or RTSTRUCT is read by read_mask");
   PixelFormat f;
   const auto required = [&](uint32_t tag, const char* name) {
     const auto value = d.count(tag);
@@ -223,22 +246,35 @@ PixelFormat pixel_format(const DicomFile& file) {
   f.is_signed = d.count(0x00280103).value_or(0) == 1;
   f.planar = f.samples > 1 && d.count(0x00280006).value_or(0) == 1;
   f.photometric = d.text(0x00280004);
-  if (f.rows < 1 || f.columns < 1) throw FormatError(path + ": Rows and Columns must be at least 1, found " + std::to_string(f.rows) + " and " + std::to_string(f.columns));
-  if (f.samples != 1 && f.samples != 3) throw NotSupported(path + ": 1 or 3 samples a pixel are read, found " + std::to_string(f.samples));
-  static const char* kKnown[] = {"", "MONOCHROME1", "MONOCHROME2", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT", "YBR_PARTIAL_420", "PALETTE COLOR"};
+  if (f.rows < 1 || f.columns < 1)
+    throw FormatError(path + ": Rows and Columns must be at least 1, found " + std::to_string(f.rows) + " and " +
+                      std::to_string(f.columns));
+  if (f.samples != 1 && f.samples != 3)
+    throw NotSupported(path + ": 1 or 3 samples a pixel are read, found " + std::to_string(f.samples));
+  static const char* kKnown[] = {
+      "",        "MONOCHROME1", "MONOCHROME2",     "RGB",          "YBR_FULL", "YBR_FULL_422",
+      "YBR_RCT", "YBR_ICT",     "YBR_PARTIAL_420", "PALETTE COLOR"};
   if (std::find(std::begin(kKnown), std::end(kKnown), f.photometric) == std::end(kKnown))
     throw NotSupported(path + ": unknown PhotometricInterpretation (0028,0004) \"" + printable(f.photometric) + "\"");
-  if (f.photometric == "PALETTE COLOR") throw NotSupported(path + ": PALETTE COLOR pixels are not read; convert them to RGB first");
+  if (f.photometric == "PALETTE COLOR")
+    throw NotSupported(path + ": PALETTE COLOR pixels are not read; convert them to RGB first");
   const bool floats = file.pixel_tag() == 0x7fe00008, doubles = file.pixel_tag() == 0x7fe00009;
   if (floats || doubles) {
-    if (f.allocated != (floats ? 32 : 64)) throw FormatError(path + ": float pixel data of " + std::to_string(f.allocated) + " bits");
+    if (f.allocated != (floats ? 32 : 64))
+      throw FormatError(path + ": float pixel data of " + std::to_string(f.allocated) + " bits");
     f.element = floats ? Element::f32 : Element::f64;
   } else {
-    if (f.allocated != 1 && f.allocated != 8 && f.allocated != 16 && f.allocated != 32) throw NotSupported(path + ": pixels of 1, 8, 16 or 32 bits are read, found " + std::to_string(f.allocated));
+    if (f.allocated != 1 && f.allocated != 8 && f.allocated != 16 && f.allocated != 32)
+      throw NotSupported(path + ": pixels of 1, 8, 16 or 32 bits are read, found " + std::to_string(f.allocated));
     if (f.stored < 1 || f.stored > f.allocated || f.high + 1 < f.stored || f.high >= f.allocated)
-      throw FormatError(path + ": BitsStored " + std::to_string(f.stored) + " and HighBit " + std::to_string(f.high) + " don't fit in BitsAllocated " + std::to_string(f.allocated));
-    if (f.allocated == 32 && f.stored == 32 && !f.is_signed) f.element = Element::u32;
-    else f.element = f.allocated == 8 ? (f.is_signed ? Element::i8 : Element::u8) : f.allocated == 16 ? (f.is_signed ? Element::i16 : Element::u16) : Element::i32;
+      throw FormatError(path + ": BitsStored " + std::to_string(f.stored) + " and HighBit " + std::to_string(f.high) +
+                        " don't fit in BitsAllocated " + std::to_string(f.allocated));
+    if (f.allocated == 32 && f.stored == 32 && !f.is_signed)
+      f.element = Element::u32;
+    else
+      f.element = f.allocated == 8    ? (f.is_signed ? Element::i8 : Element::u8)
+                  : f.allocated == 16 ? (f.is_signed ? Element::i16 : Element::u16)
+                                      : Element::i32;
     f.low = f.is_signed ? -std::ldexp(1.0, static_cast<int>(f.stored - 1)) : 0;
     f.top = std::ldexp(1.0, static_cast<int>(f.stored - (f.is_signed ? 1 : 0))) - 1;
   }
@@ -247,12 +283,15 @@ PixelFormat pixel_format(const DicomFile& file) {
   if (bits < 0) throw FormatError(path + ": the sizes in its header make no number of pixels");
   const int64_t bytes = bits / 8 + (bits % 8 != 0);
   // Codecs reach about 1000:1 on an empty image (deflate's and RLE's bounds are below that too).
-  const int64_t most = file.compression() == Compression::none ? file.pixel_length() : checked_product(file.size(), 2000);
+  const int64_t most =
+      file.compression() == Compression::none ? file.pixel_length() : checked_product(file.size(), 2000);
   const bool half = f.photometric == "YBR_FULL_422" && file.compression() == Compression::none;
   if (half) throw NotSupported(path + ": uncompressed YBR_FULL_422 pixels are not read");
   if (bytes > most)
-    throw FormatError(path + ": truncated: " + std::to_string(f.rows) + " × " + std::to_string(f.columns) + " × " + std::to_string(f.frames) + " pixels should take " + std::to_string(bytes) +
-                      " bytes; there are " + std::to_string(file.compression() == Compression::none ? file.pixel_length() : file.size()) + (file.compression() == Compression::none ? "" : ", compressed"));
+    throw FormatError(path + ": truncated: " + std::to_string(f.rows) + " × " + std::to_string(f.columns) + " × " +
+                      std::to_string(f.frames) + " pixels should take " + std::to_string(bytes) + " bytes; there are " +
+                      std::to_string(file.compression() == Compression::none ? file.pixel_length() : file.size()) +
+                      (file.compression() == Compression::none ? "" : ", compressed"));
   return f;
 }
 
@@ -276,8 +315,10 @@ at::Tensor decode_frames(const DicomFile& file, const PixelFormat& f) {
     const bool words = file.big_endian() && size == 1 && file.word_pixels() && file.pixel_length() > values;
     if (words && values % 2) raw.resize(raw.size() + 1);
     file.read_pixels(0, raw.data(), static_cast<int64_t>(raw.size()));
-    if (file.big_endian() && size == 1 && file.word_pixels()) swap_bytes(raw.data(), static_cast<int64_t>(raw.size()) / 2, 2), raw.resize(static_cast<size_t>(values));
-    else if (file.big_endian()) swap_bytes(raw.data(), values, size);
+    if (file.big_endian() && size == 1 && file.word_pixels())
+      swap_bytes(raw.data(), static_cast<int64_t>(raw.size()) / 2, 2), raw.resize(static_cast<size_t>(values));
+    else if (file.big_endian())
+      swap_bytes(raw.data(), values, size);
   } else if (file.compression() == Compression::rle) {
     decode_rle(file, f, raw);
     planar = false;
@@ -301,9 +342,12 @@ at::Tensor decode_frames(const DicomFile& file, const PixelFormat& f) {
   }
   at::Tensor out = at::empty({values}, at::kInt);
   auto* to = out.mutable_data_ptr<int32_t>();
-  if (size == 1) to_integers<uint8_t>(raw.data(), to, values, f);
-  else if (size == 2) to_integers<uint16_t>(raw.data(), to, values, f);
-  else to_integers<uint32_t>(raw.data(), to, values, f);
+  if (size == 1)
+    to_integers<uint8_t>(raw.data(), to, values, f);
+  else if (size == 2)
+    to_integers<uint16_t>(raw.data(), to, values, f);
+  else
+    to_integers<uint32_t>(raw.data(), to, values, f);
   return shaped(out);
 }
 

@@ -14,8 +14,8 @@ struct PixelFormat {
   int64_t allocated = 0, stored = 0, high = 0;
   bool is_signed = false, planar = false;
   std::string photometric;
-  Element element = Element::u16;   ///< after masking and sign extension
-  double low = 0, top = 0;          ///< range that stored values can have
+  Element element = Element::u16;  ///< after masking and sign extension
+  double low = 0, top = 0;         ///< range that stored values can have
 
   int64_t frame_values() const { return rows * columns * samples; }
 };

@@ -32,7 +32,8 @@ Segments choose_segments(const DataSet& d, const std::vector<std::string>& wante
     return out;
   }
   for (const auto& want : wanted) {
-    const auto found = std::find_if(out.names.begin(), out.names.end(), [&](const auto& s) { return s.second == want || std::to_string(s.first) == want; });
+    const auto found = std::find_if(out.names.begin(), out.names.end(),
+                                    [&](const auto& s) { return s.second == want || std::to_string(s.first) == want; });
     if (found == out.names.end()) throw InvalidArgument(path + ": no segment \"" + want + "\"; there are: " + list);
     out.taken.push_back(found->first);
   }
@@ -58,8 +59,11 @@ Geometry own_grid(const std::vector<Plane>& planes, const std::string& path) {
   const double depth = (at.back().first - at.front().first) / gap;
   if (!(depth < 1e5)) throw FormatError(path + ": its frames are spread over " + short_number(depth) + " slices");
   std::array<std::array<double, 3>, 3> steps{};
-  for (int k = 0; k < 3; ++k) steps[0][k] = row[k] * spacing[1], steps[1][k] = column[k] * spacing[0], steps[2][k] = normal[k] * gap;
-  return geometry_from_steps(steps, *at.front().second->position, {std::llround(depth) + 1, planes.front().format.rows, planes.front().format.columns}, path);
+  for (int k = 0; k < 3; ++k)
+    steps[0][k] = row[k] * spacing[1], steps[1][k] = column[k] * spacing[0], steps[2][k] = normal[k] * gap;
+  return geometry_from_steps(steps, *at.front().second->position,
+                             {std::llround(depth) + 1, planes.front().format.rows, planes.front().format.columns},
+                             path);
 }
 
 /// Which slice of `grid` the plane is. @throws GeometryError that says by how much it is none.
@@ -67,10 +71,13 @@ int64_t slice_of(const Plane& plane, const Geometry& grid, const std::string& pa
   const auto& p = *plane.position;
   const Vec3 index = grid.to_index({p[2], p[1], p[0]});
   const auto z = std::llround(std::clamp(index[0], -1e9, 1e9));
-  const double off = std::hypot((index[0] - static_cast<double>(z)) * grid.spacing[0], index[1] * grid.spacing[1], index[2] * grid.spacing[2]);
+  const double off = std::hypot((index[0] - static_cast<double>(z)) * grid.spacing[0], index[1] * grid.spacing[1],
+                                index[2] * grid.spacing[2]);
   if (!(off <= 0.02 * std::min({grid.spacing[0], grid.spacing[1], grid.spacing[2]})) || z < 0 || z >= grid.size[0])
-    throw GeometryError(path + ": frame " + std::to_string(plane.frame + 1) + " of the segmentation lies at slice " + short_number(index[0]) + " of the grid's " + std::to_string(grid.size[0]) +
-                        ", " + short_number(off) + " mm off the nearest voxels. Read it with resample=True, or pass the image it was drawn on");
+    throw GeometryError(path + ": frame " + std::to_string(plane.frame + 1) + " of the segmentation lies at slice " +
+                        short_number(index[0]) + " of the grid's " + std::to_string(grid.size[0]) + ", " +
+                        short_number(off) +
+                        " mm off the nearest voxels. Read it with resample=True, or pass the image it was drawn on");
   return z;
 }
 
@@ -94,10 +101,14 @@ Mask read_dicom_seg(const std::shared_ptr<const DicomFile>& file, const Image* l
   const auto& path = file->path();
   const Segments segments = choose_segments(d, options.segments, path);
   const std::string kind = d.text(0x00620001);
-  if (kind != "BINARY" && kind != "FRACTIONAL") throw NotSupported(path + ": segmentations of type BINARY and FRACTIONAL are read, found \"" + printable(kind) + "\"");
+  if (kind != "BINARY" && kind != "FRACTIONAL")
+    throw NotSupported(path + ": segmentations of type BINARY and FRACTIONAL are read, found \"" + printable(kind) +
+                       "\"");
   const auto planes = planes_of(file);
   for (const Plane& p : planes)
-    if (!p.position || !p.orientation || !p.spacing) throw GeometryError(path + ": frame " + std::to_string(p.frame + 1) + " of the segmentation has no position, orientation or pixel spacing");
+    if (!p.position || !p.orientation || !p.spacing)
+      throw GeometryError(path + ": frame " + std::to_string(p.frame + 1) +
+                          " of the segmentation has no position, orientation or pixel spacing");
   const double full = kind == "FRACTIONAL" ? d.number(0x0062000e).value_or(255) : 1;
   const Geometry grid = like ? like->geometry() : own_grid(planes, path);
   check_grid(planes.front(), grid, path);
@@ -108,13 +119,16 @@ Mask read_dicom_seg(const std::shared_ptr<const DicomFile>& file, const Image* l
   std::map<std::pair<int64_t, int64_t>, int64_t> overlaps;
   for (const Plane& p : planes) {
     static const DataSet kNone;
-    const DataSet& frame = p.frame < static_cast<int64_t>(per_frame.size()) ? per_frame[static_cast<size_t>(p.frame)] : kNone;
+    const DataSet& frame =
+        p.frame < static_cast<int64_t>(per_frame.size()) ? per_frame[static_cast<size_t>(p.frame)] : kNone;
     auto number = frame.item(0x0062000a).count(0x0062000b);
     if (!number) number = d.item(0x52009229).item(0x0062000a).count(0x0062000b);
-    if (!number) throw FormatError(path + ": frame " + std::to_string(p.frame + 1) + " says no segment (ReferencedSegmentNumber)");
+    if (!number)
+      throw FormatError(path + ": frame " + std::to_string(p.frame + 1) + " says no segment (ReferencedSegmentNumber)");
     if (std::find(segments.taken.begin(), segments.taken.end(), *number) == segments.taken.end()) continue;
     at::Tensor slice = labels.select(0, slice_of(p, grid, path));
-    const at::Tensor inside = kind == "BINARY" ? frames.select(0, p.frame).ne(0) : frames.select(0, p.frame).ge(full / 2);
+    const at::Tensor inside =
+        kind == "BINARY" ? frames.select(0, p.frame).ne(0) : frames.select(0, p.frame).ge(full / 2);
     const at::Tensor there = slice.masked_select(inside.logical_and(slice.ne(0)).logical_and(slice.ne(*number)));
     if (there.numel() > 0) overlaps[{there[0].item<int64_t>(), *number}] += there.numel();
     slice.masked_fill_(inside, *number);
@@ -122,9 +136,11 @@ Mask read_dicom_seg(const std::shared_ptr<const DicomFile>& file, const Image* l
   if (!overlaps.empty()) {
     std::string list;
     for (const auto& [pair, count] : overlaps)
-      list += (list.empty() ? "" : "; ") + std::to_string(pair.first) + " \"" + printable(segments.names.at(pair.first)) + "\" and " + std::to_string(pair.second) + " \"" +
+      list += (list.empty() ? "" : "; ") + std::to_string(pair.first) + " \"" +
+              printable(segments.names.at(pair.first)) + "\" and " + std::to_string(pair.second) + " \"" +
               printable(segments.names.at(pair.second)) + "\" share " + std::to_string(count) + " voxels";
-    throw InvalidArgument(path + ": its segments overlap, and a mask has one label a voxel: " + list + ". Read them one by one with segment=");
+    throw InvalidArgument(path + ": its segments overlap, and a mask has one label a voxel: " + list +
+                          ". Read them one by one with segment=");
   }
   std::map<int64_t, std::string> names;
   for (const int64_t number : segments.taken) names[number] = segments.names.at(number);
@@ -132,7 +148,8 @@ Mask read_dicom_seg(const std::shared_ptr<const DicomFile>& file, const Image* l
   header.format = "DICOM-SEG";
   header.layout.element = planes.front().format.element;
   header.metadata = dicom_metadata(*file);
-  if (kind == "FRACTIONAL") header.problems.emplace_back("a fractional segmentation: voxels of half of the full value and more were taken");
+  if (kind == "FRACTIONAL")
+    header.problems.emplace_back("a fractional segmentation: voxels of half of the full value and more were taken");
   return Mask(labels, grid, names, finished_metadata(header, path));
 }
 

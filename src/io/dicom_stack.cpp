@@ -17,8 +17,9 @@ namespace {
 constexpr double kUneven = 0.01;
 /// mm within which two slices are at the same place.
 constexpr double kSamePlace = 1e-3;
-const char* const kOrderNames[6] = {"temporal position (0020,0100)", "acquisition number (0020,0012)", "echo number (0018,0086)", "b-value (0018,9087)", "trigger time (0018,1060)",
-                                    "acquisition time (0008,0032)"};
+const char* const kOrderNames[6] = {"temporal position (0020,0100)", "acquisition number (0020,0012)",
+                                    "echo number (0018,0086)",       "b-value (0018,9087)",
+                                    "trigger time (0018,1060)",      "acquisition time (0008,0032)"};
 
 template <size_t N>
 std::optional<std::array<double, N>> exactly(const std::vector<double>& values) {
@@ -39,35 +40,45 @@ const DataSet& group_of(const DataSet& root, const DataSet& frame, uint32_t macr
 /// "what" at which planes differ from the first one, for messages.
 std::string file_name(const Plane& plane) {
   const auto slash = plane.file->path().rfind('/');
-  return plane.file->path().substr(slash == std::string::npos ? 0 : slash + 1) + (plane.format.frames > 1 ? " frame " + std::to_string(plane.frame + 1) : "");
+  return plane.file->path().substr(slash == std::string::npos ? 0 : slash + 1) +
+         (plane.format.frames > 1 ? " frame " + std::to_string(plane.frame + 1) : "");
 }
 
 [[noreturn]] void refuse(const std::string& name, const std::string& what) { throw GeometryError(name + ": " + what); }
 
 void check_orientation(const Plane& plane, const std::string& name) {
-  if (!plane.position) refuse(name, "no ImagePositionPatient (0020,0032) in " + file_name(plane) + ": the slices' place in the patient is unknown, and slice numbers are not trusted instead");
+  if (!plane.position)
+    refuse(name, "no ImagePositionPatient (0020,0032) in " + file_name(plane) +
+                     ": the slices' place in the patient is unknown, and slice numbers are not trusted instead");
   if (!plane.orientation) refuse(name, "no ImageOrientationPatient (0020,0037) in " + file_name(plane));
   const auto& o = *plane.orientation;
   const Point row{o[0], o[1], o[2]}, column{o[3], o[4], o[5]};
-  if (!(std::abs(length_of(row) - 1) < 1e-2 && std::abs(length_of(column) - 1) < 1e-2 && std::abs(dot(row, column)) < 1e-2))
-    refuse(name, "ImageOrientationPatient (0020,0037) in " + file_name(plane) + " must be two perpendicular unit vectors; its lengths are " + short_number(length_of(row)) + " and " +
-                     short_number(length_of(column)));
+  if (!(std::abs(length_of(row) - 1) < 1e-2 && std::abs(length_of(column) - 1) < 1e-2 &&
+        std::abs(dot(row, column)) < 1e-2))
+    refuse(name, "ImageOrientationPatient (0020,0037) in " + file_name(plane) +
+                     " must be two perpendicular unit vectors; its lengths are " + short_number(length_of(row)) +
+                     " and " + short_number(length_of(column)));
   if (!plane.spacing) refuse(name, "no PixelSpacing (0028,0030) in " + file_name(plane));
 }
 
 void check_alike(const std::vector<Plane>& planes, const std::string& name) {
   const Plane& first = planes.front();
   for (const Plane& p : planes) {
-    if (p.format.rows != first.format.rows || p.format.columns != first.format.columns || p.format.samples != first.format.samples)
-      refuse(name, "the slices have different sizes: " + std::to_string(first.format.rows) + " × " + std::to_string(first.format.columns) + " pixels in " + file_name(first) + ", " +
-                       std::to_string(p.format.rows) + " × " + std::to_string(p.format.columns) + " in " + file_name(p));
+    if (p.format.rows != first.format.rows || p.format.columns != first.format.columns ||
+        p.format.samples != first.format.samples)
+      refuse(name, "the slices have different sizes: " + std::to_string(first.format.rows) + " × " +
+                       std::to_string(first.format.columns) + " pixels in " + file_name(first) + ", " +
+                       std::to_string(p.format.rows) + " × " + std::to_string(p.format.columns) + " in " +
+                       file_name(p));
     check_orientation(p, name);
     for (int i = 0; i < 6; ++i)
       if (std::abs((*p.orientation)[i] - (*first.orientation)[i]) > 1e-3)
-        refuse(name, "the slices have different orientations (" + file_name(first) + ", " + file_name(p) + "): several stacks, or a localizer among them");
+        refuse(name, "the slices have different orientations (" + file_name(first) + ", " + file_name(p) +
+                         "): several stacks, or a localizer among them");
     for (int i = 0; i < 2; ++i)
       if (std::abs((*p.spacing)[i] - (*first.spacing)[i]) > 1e-3 * (*first.spacing)[i])
-        refuse(name, "the pixel spacing changes: " + short_number((*first.spacing)[i]) + " mm in " + file_name(first) + ", " + short_number((*p.spacing)[i]) + " mm in " + file_name(p));
+        refuse(name, "the pixel spacing changes: " + short_number((*first.spacing)[i]) + " mm in " + file_name(first) +
+                         ", " + short_number((*p.spacing)[i]) + " mm in " + file_name(p));
   }
 }
 
@@ -108,17 +119,20 @@ int telling_order(const std::vector<std::vector<Placed>>& places) {
 }
 
 /// Several planes at one place: volumes one after the other, or duplicates.
-void split_volumes(std::vector<std::vector<Placed>>& places, Stack& stack, OnProblem on_problem, const std::string& name) {
+void split_volumes(std::vector<std::vector<Placed>>& places, Stack& stack, OnProblem on_problem,
+                   const std::string& name) {
   const size_t count = places.front().size();
   const bool even = std::all_of(places.begin(), places.end(), [&](const auto& place) { return place.size() == count; });
   if (even && count == 1) return;
   const int key = even ? telling_order(places) : -1;
   if (key >= 0) {
     for (auto& place : places)
-      std::stable_sort(place.begin(), place.end(), [&](const Placed& a, const Placed& b) { return *a.plane.order[key] < *b.plane.order[key]; });
+      std::stable_sort(place.begin(), place.end(),
+                       [&](const Placed& a, const Placed& b) { return *a.plane.order[key] < *b.plane.order[key]; });
     stack.volumes = static_cast<int64_t>(count);
     stack.volumes_by = kOrderNames[key];
-    stack.problems.push_back(std::to_string(count) + " volumes at the same place, told apart by " + kOrderNames[key] + ": the image is [volume, z, y, x]");
+    stack.problems.push_back(std::to_string(count) + " volumes at the same place, told apart by " + kOrderNames[key] +
+                             ": the image is [volume, z, y, x]");
     return;
   }
   std::string list;
@@ -128,13 +142,15 @@ void split_volumes(std::vector<std::vector<Placed>>& places, Stack& stack, OnPro
     for (size_t i = 0; i < place.size(); ++i) list += (i ? ", " : "") + file_name(place[i].plane);
   }
   const std::string said = "duplicate slices at the same place (" + list + ")";
-  if (on_problem == OnProblem::error) refuse(name, said + ". Remove them, or read with on_problem=\"warn\", which takes the first of each");
+  if (on_problem == OnProblem::error)
+    refuse(name, said + ". Remove them, or read with on_problem=\"warn\", which takes the first of each");
   stack.problems.push_back(said + ": the first of each was taken");
   for (auto& place : places) place.resize(1);
 }
 
 /// Even distances, or what is wrong with them.
-double check_distances(const std::vector<std::vector<Placed>>& places, Stack& stack, OnProblem on_problem, const std::string& name) {
+double check_distances(const std::vector<std::vector<Placed>>& places, Stack& stack, OnProblem on_problem,
+                       const std::string& name) {
   std::vector<double> at, gaps;
   for (const auto& place : places) at.push_back(place.front().distance);
   for (size_t i = 1; i < at.size(); ++i) gaps.push_back(at[i] - at[i - 1]);
@@ -148,20 +164,27 @@ double check_distances(const std::vector<std::vector<Placed>>& places, Stack& st
     even = false;
     const double steps = gaps[i] / usual;
     missing_only = missing_only && std::round(steps) >= 2 && std::abs(steps - std::round(steps)) < 0.05;
-    if (list.size() < 200) list += (list.empty() ? "" : ", ") + short_number(at[i]) + " → " + short_number(at[i + 1]) + " mm";
+    if (list.size() < 200)
+      list += (list.empty() ? "" : ", ") + short_number(at[i]) + " → " + short_number(at[i + 1]) + " mm";
   }
   if (even) return (at.back() - at.front()) / static_cast<double>(gaps.size());
-  const std::string said = missing_only ? "slices are missing: they are " + short_number(usual) + " mm apart, but " + list : "the slices are unevenly spaced: mostly " + short_number(usual) + " mm apart, but " + list;
-  if (on_problem == OnProblem::error) refuse(name, said + " along their normal. Get the missing ones, or read with on_problem=\"warn\", which interpolates linearly onto an even grid");
-  if ((at.back() - at.front()) / usual > 20.0 * static_cast<double>(at.size()) + 20) refuse(name, said + ": too far apart to interpolate");
+  const std::string said =
+      missing_only ? "slices are missing: they are " + short_number(usual) + " mm apart, but " + list
+                   : "the slices are unevenly spaced: mostly " + short_number(usual) + " mm apart, but " + list;
+  if (on_problem == OnProblem::error)
+    refuse(name, said +
+                     " along their normal. Get the missing ones, or read with on_problem=\"warn\", which interpolates "
+                     "linearly onto an even grid");
+  if ((at.back() - at.front()) / usual > 20.0 * static_cast<double>(at.size()) + 20)
+    refuse(name, said + ": too far apart to interpolate");
   stack.problems.push_back(said + ": interpolated linearly onto an even grid of " + short_number(usual) + " mm");
   stack.positions = at;
   return usual;
 }
 
 /// Slices that slip sideways from one to the next: a gantry tilt.
-void check_slip(const std::vector<std::vector<Placed>>& places, const Point& row, const Point& column, const std::array<double, 2>& spacing, Stack& stack, OnProblem on_problem,
-                const std::string& name) {
+void check_slip(const std::vector<std::vector<Placed>>& places, const Point& row, const Point& column,
+                const std::array<double, 2>& spacing, Stack& stack, OnProblem on_problem, const std::string& name) {
   const auto& first = *places.front().front().plane.position;
   const auto& last = *places.back().front().plane.position;
   const double depth = places.back().front().distance - places.front().front().distance;
@@ -176,13 +199,18 @@ void check_slip(const std::vector<std::vector<Placed>>& places, const Point& row
       const auto is = aside(*p.plane.position);
       const double part = (p.distance - places.front().front().distance) / depth;
       if (std::hypot(is[0] - part * total[0], is[1] - part * total[1]) > std::max(0.05 * pixel, 0.01))
-        refuse(name, "the slices do not lie on one line (" + file_name(p.plane) + " lies " + short_number(std::hypot(is[0] - part * total[0], is[1] - part * total[1])) + " mm off)");
+        refuse(name, "the slices do not lie on one line (" + file_name(p.plane) + " lies " +
+                         short_number(std::hypot(is[0] - part * total[0], is[1] - part * total[1])) + " mm off)");
     }
   const double slip = std::hypot(total[0], total[1]);
   // Rounding of positions to a few digits is no tilt: a tenth of a pixel over the whole stack, or 0.06°.
   if (slip <= std::max(0.1 * pixel, 1e-3 * depth)) return;
-  const std::string said = "gantry tilt: the slices slip sideways by " + short_number(std::atan2(slip, depth) * 180 / M_PI) + "° against their normal";
-  if (on_problem == OnProblem::error) refuse(name, said + ", so that they make no right-angled grid. Read with on_problem=\"warn\", which shifts each slice back by linear interpolation");
+  const std::string said = "gantry tilt: the slices slip sideways by " +
+                           short_number(std::atan2(slip, depth) * 180 / M_PI) + "° against their normal";
+  if (on_problem == OnProblem::error)
+    refuse(name, said +
+                     ", so that they make no right-angled grid. Read with on_problem=\"warn\", which shifts each slice "
+                     "back by linear interpolation");
   stack.problems.push_back(said + ": each slice was shifted back by linear interpolation");
   const double steps = static_cast<double>(places.size() - 1);
   stack.shear = {total[0] / steps / spacing[1], total[1] / steps / spacing[0]};
@@ -196,8 +224,10 @@ Stack placeless_stack(std::vector<Plane> planes, const std::string& name) {
   stack.volumes = static_cast<int64_t>(planes.size());
   stack.geometry.size = {1, p.format.rows, p.format.columns};
   if (p.spacing) stack.geometry.spacing = {1, (*p.spacing)[0], (*p.spacing)[1]};
-  stack.problems.push_back(std::string("no place in the patient (ImagePositionPatient): origin 0") + (p.spacing ? "" : ", and no pixel spacing: 1 was taken"));
-  if (stack.volumes > 1) stack.problems.push_back(std::to_string(stack.volumes) + " frames in time: the image is [frame, 1, y, x]");
+  stack.problems.push_back(std::string("no place in the patient (ImagePositionPatient): origin 0") +
+                           (p.spacing ? "" : ", and no pixel spacing: 1 was taken"));
+  if (stack.volumes > 1)
+    stack.problems.push_back(std::to_string(stack.volumes) + " frames in time: the image is [frame, 1, y, x]");
   stack.geometry.validate(name);
   stack.planes = std::move(planes);
   return stack;
@@ -206,7 +236,9 @@ Stack placeless_stack(std::vector<Plane> planes, const std::string& name) {
 }  // namespace
 
 double length_of(const Point& v) { return std::sqrt(dot(v, v)); }
-Point cross(const Point& a, const Point& b) { return {a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]}; }
+Point cross(const Point& a, const Point& b) {
+  return {a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]};
+}
 double dot(const Point& a, const Point& b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
 
 std::string short_number(double value) {
@@ -223,7 +255,8 @@ std::vector<Plane> planes_of(const std::shared_ptr<const DicomFile>& file) {
   base.format = pixel_format(*file);
   base.instance = static_cast<int64_t>(std::clamp(d.number_if_any(0x00200013).value_or(0), -1e15, 1e15));
   const auto& per_frame = d.items(0x52009230);
-  if (base.format.frames > 65536) throw FormatError(file->path() + ": " + std::to_string(base.format.frames) + " frames");
+  if (base.format.frames > 65536)
+    throw FormatError(file->path() + ": " + std::to_string(base.format.frames) + " frames");
   std::vector<Plane> out;
   for (int64_t i = 0; i < base.format.frames; ++i) {
     static const DataSet kNone;
@@ -233,16 +266,22 @@ std::vector<Plane> planes_of(const std::shared_ptr<const DicomFile>& file) {
     p.position = exactly<3>(group_of(d, frame, 0x00209113).numbers(0x00200032));
     p.orientation = exactly<6>(group_of(d, frame, 0x00209116).numbers(0x00200037));
     p.spacing = exactly<2>(group_of(d, frame, 0x00289110).numbers(0x00280030));
-    if (!p.spacing && base.format.frames == 1 && !p.position) p.spacing = exactly<2>(d.numbers(0x00181164));  // at the detector
+    if (!p.spacing && base.format.frames == 1 && !p.position)
+      p.spacing = exactly<2>(d.numbers(0x00181164));  // at the detector
     if (p.spacing && !((*p.spacing)[0] > 0 && (*p.spacing)[1] > 0))
-      throw GeometryError(file->path() + ": PixelSpacing (0028,0030) must be positive, found " + short_number((*p.spacing)[0]) + " and " + short_number((*p.spacing)[1]));
+      throw GeometryError(file->path() + ": PixelSpacing (0028,0030) must be positive, found " +
+                          short_number((*p.spacing)[0]) + " and " + short_number((*p.spacing)[1]));
     const DataSet& rescale = group_of(d, frame, 0x00289145);
     p.slope = rescale.number(0x00281053).value_or(1);
     p.intercept = rescale.number(0x00281052).value_or(0);
     if (p.slope == 0) throw FormatError(file->path() + ": RescaleSlope (0028,1053) is 0");
     const DataSet& content = group_of(d, frame, 0x00209111);
-    p.order = {content.has(0x00209128) ? content.number_if_any(0x00209128) : d.number_if_any(0x00200100), d.number_if_any(0x00200012), d.number_if_any(0x00180086), d.number_if_any(0x00189087),
-               d.number_if_any(0x00181060), d.number_if_any(0x00080032)};
+    p.order = {content.has(0x00209128) ? content.number_if_any(0x00209128) : d.number_if_any(0x00200100),
+               d.number_if_any(0x00200012),
+               d.number_if_any(0x00180086),
+               d.number_if_any(0x00189087),
+               d.number_if_any(0x00181060),
+               d.number_if_any(0x00080032)};
     if (base.format.frames > 1) p.instance = i;
     out.push_back(std::move(p));
   }
@@ -258,8 +297,10 @@ std::vector<Plane> planes_of(const std::shared_ptr<const DicomFile>& file) {
 }
 
 Stack arrange(std::vector<Plane> planes, OnProblem on_problem, const std::string& name) {
-  const bool one_file = std::all_of(planes.begin(), planes.end(), [&](const Plane& p) { return p.file == planes.front().file; });
-  const bool nowhere = std::none_of(planes.begin(), planes.end(), [](const Plane& p) { return p.position.has_value() || p.orientation.has_value(); });
+  const bool one_file =
+      std::all_of(planes.begin(), planes.end(), [&](const Plane& p) { return p.file == planes.front().file; });
+  const bool nowhere = std::none_of(planes.begin(), planes.end(),
+                                    [](const Plane& p) { return p.position.has_value() || p.orientation.has_value(); });
   if (nowhere && one_file) return placeless_stack(std::move(planes), name);
   check_alike(planes, name);
 
@@ -293,10 +334,13 @@ Stack arrange(std::vector<Plane> planes, OnProblem on_problem, const std::string
     for (auto& place : places) stack.planes.push_back(place[static_cast<size_t>(v)].plane);
 
   std::array<std::array<double, 3>, 3> steps{};
-  for (int k = 0; k < 3; ++k) steps[0][k] = row[k] * spacing[1], steps[1][k] = column[k] * spacing[0], steps[2][k] = normal[k] * step_mm;
+  for (int k = 0; k < 3; ++k)
+    steps[0][k] = row[k] * spacing[1], steps[1][k] = column[k] * spacing[0], steps[2][k] = normal[k] * step_mm;
   int64_t depth = stack.slices;
   if (!stack.positions.empty()) depth = std::llround((stack.positions.back() - stack.positions.front()) / step_mm) + 1;
-  stack.geometry = geometry_from_steps(steps, *stack.planes.front().position, {depth, stack.planes.front().format.rows, stack.planes.front().format.columns}, name);
+  stack.geometry =
+      geometry_from_steps(steps, *stack.planes.front().position,
+                          {depth, stack.planes.front().format.rows, stack.planes.front().format.columns}, name);
   return stack;
 }
 

@@ -36,12 +36,12 @@ std::vector<Plane> planes_of(const std::shared_ptr<const DicomFile>& file);
 
 /// Planes in the order of a grid.
 struct Stack {
-  std::vector<Plane> planes;           ///< volume by volume, each along the normal
+  std::vector<Plane> planes;  ///< volume by volume, each along the normal
   int64_t volumes = 1, slices = 1;
   Geometry geometry;
-  std::vector<double> positions;       ///< along the normal, where they are uneven and must be interpolated; else empty
-  std::array<double, 2> shear{};       ///< pixels (x, y) that slices slip from one to the next: a gantry tilt
-  bool placeless = false;              ///< frames in time, or one picture, without a place in the patient
+  std::vector<double> positions;  ///< along the normal, where they are uneven and must be interpolated; else empty
+  std::array<double, 2> shear{};  ///< pixels (x, y) that slices slip from one to the next: a gantry tilt
+  bool placeless = false;         ///< frames in time, or one picture, without a place in the patient
   std::vector<std::string> problems;
   std::string volumes_by;
 };
@@ -58,7 +58,8 @@ struct Series {
 std::vector<Series> scan_folder(const std::string& folder, Monitor* monitor, std::vector<std::string>& skipped);
 
 /// Reads the pixels and makes the image. `extra` problems are added to the stack's.
-Image assemble(Stack stack, const ReadOptions& options, const std::string& path, const std::vector<std::string>& extra, Monitor* monitor);
+Image assemble(Stack stack, const ReadOptions& options, const std::string& path, const std::vector<std::string>& extra,
+               Monitor* monitor);
 Image read_dicom_file(const std::string& path, const ReadOptions& options, Monitor* monitor);
 Image read_dicom_folder(const std::string& folder, const ReadOptions& options, Monitor* monitor);
 FileInfo dicom_info(const std::string& path, bool folder, Monitor* monitor);

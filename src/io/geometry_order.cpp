@@ -9,8 +9,8 @@
 
 namespace vesalius::io::detail {
 
-Geometry geometry_from_steps(const std::array<std::array<double, 3>, 3>& axes_xyz, const std::array<double, 3>& origin_xyz,
-                             const Index3& size_zyx, const std::string& path) {
+Geometry geometry_from_steps(const std::array<std::array<double, 3>, 3>& axes_xyz,
+                             const std::array<double, 3>& origin_xyz, const Index3& size_zyx, const std::string& path) {
   Geometry g;
   g.size = size_zyx;
   std::array<double, 3> length{};
@@ -19,8 +19,8 @@ Geometry geometry_from_steps(const std::array<std::array<double, 3>, 3>& axes_xy
     length[axis] = std::hypot(step[0], step[1], step[2]);
     // An orientation is undefined, or a voxel has no size: nothing measured on it would mean anything.
     if (!std::isfinite(length[axis]) || length[axis] < 1e-9 || length[axis] > 1e9)
-      throw GeometryError(path + ": the distance between voxels along " + "xyz"[axis] + " must be a positive number of mm; found " +
-                          std::to_string(length[axis]));
+      throw GeometryError(path + ": the distance between voxels along " + "xyz"[axis] +
+                          " must be a positive number of mm; found " + std::to_string(length[axis]));
     if (!std::isfinite(origin_xyz[axis])) throw GeometryError(path + ": the origin is not finite");
     g.spacing[2 - axis] = length[axis];
     g.origin[2 - axis] = origin_xyz[axis];
@@ -32,8 +32,10 @@ Geometry geometry_from_steps(const std::array<std::array<double, 3>, 3>& axes_xy
       for (int r = 0; r < 3; ++r) cosine += axes_xyz[a][r] / length[a] * (axes_xyz[b][r] / length[b]);
       if (std::abs(cosine) <= 1e-3) continue;
       std::ostringstream out;
-      out << path << ": the axes " << "xyz"[a] << " and " << "xyz"[b] << " are " << std::acos(std::min(1.0, std::max(-1.0, cosine))) * 180 / M_PI
-          << "° apart; expected 90° within 0.06°. A sheared or singular grid can't be kept as spacing and direction, and is not "
+      out << path << ": the axes " << "xyz"[a] << " and " << "xyz"[b] << " are "
+          << std::acos(std::min(1.0, std::max(-1.0, cosine))) * 180 / M_PI
+          << "° apart; expected 90° within 0.06°. A sheared or singular grid can't be kept as spacing and direction, "
+             "and is not "
              "straightened in silence: resample it to a right-angled grid first";
       throw GeometryError(out.str());
     }

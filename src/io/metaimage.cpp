@@ -19,9 +19,11 @@ MetaFields parse_meta(const FileSource& file, int64_t& data_offset) {
   for (std::string line; lines.next(line);) {
     const size_t sign = line.find('=');
     const std::string key = sign == std::string::npos ? "" : trim(line.substr(0, sign));
-    if (key.empty() || key.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_ -.") != std::string::npos) {
+    if (key.empty() || key.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_ -.") !=
+                           std::string::npos) {
       if (trim(line).empty()) continue;
-      throw FormatError(file.path() + ": a line of the MetaImage header is not \"name = value\": \"" + printable(line) + "\"");
+      throw FormatError(file.path() + ": a line of the MetaImage header is not \"name = value\": \"" + printable(line) +
+                        "\"");
     }
     if (!out.emplace(lower(key), trim(line.substr(sign + 1))).second)
       throw FormatError(file.path() + ": \"" + printable(key) + "\" is given twice");
@@ -47,7 +49,8 @@ class Meta {
     if (value.empty()) return otherwise;
     if (value == "true" || value == "1" || value == "yes") return true;
     if (value == "false" || value == "0" || value == "no") return false;
-    throw FormatError(path_ + ": \"" + *names.begin() + "\" should be True or False, found \"" + printable(value) + "\"");
+    throw FormatError(path_ + ": \"" + *names.begin() + "\" should be True or False, found \"" + printable(value) +
+                      "\"");
   }
   int64_t number(const char* name, int64_t otherwise) const {
     const std::string value = text({name});
@@ -58,7 +61,8 @@ class Meta {
     if (value.empty()) return {};
     auto out = real_numbers(value, path_, *names.begin());
     if (out.size() != count)
-      throw FormatError(path_ + ": \"" + *names.begin() + "\" should be " + std::to_string(count) + " numbers, found " + std::to_string(out.size()));
+      throw FormatError(path_ + ": \"" + *names.begin() + "\" should be " + std::to_string(count) + " numbers, found " +
+                        std::to_string(out.size()));
     return out;
   }
 
@@ -69,10 +73,19 @@ class Meta {
 
 Element meta_type(const std::string& text, const std::string& path) {
   static const std::map<std::string, Element> kTypes{
-      {"MET_CHAR", Element::i8}, {"MET_UCHAR", Element::u8}, {"MET_SHORT", Element::i16}, {"MET_USHORT", Element::u16}, {"MET_INT", Element::i32},
-      {"MET_UINT", Element::u32}, {"MET_LONG_LONG", Element::i64}, {"MET_ULONG_LONG", Element::u64}, {"MET_FLOAT", Element::f32}, {"MET_DOUBLE", Element::f64},
+      {"MET_CHAR", Element::i8},
+      {"MET_UCHAR", Element::u8},
+      {"MET_SHORT", Element::i16},
+      {"MET_USHORT", Element::u16},
+      {"MET_INT", Element::i32},
+      {"MET_UINT", Element::u32},
+      {"MET_LONG_LONG", Element::i64},
+      {"MET_ULONG_LONG", Element::u64},
+      {"MET_FLOAT", Element::f32},
+      {"MET_DOUBLE", Element::f64},
       // MetaIO stores these as 4 bytes; on 64-bit Linux ITK writes its own longs as MET_LONG_LONG.
-      {"MET_LONG", Element::i32}, {"MET_ULONG", Element::u32}};
+      {"MET_LONG", Element::i32},
+      {"MET_ULONG", Element::u32}};
   std::string name = text;
   if (const size_t array = name.find("_ARRAY"); array != std::string::npos) name.erase(array);
   const auto found = kTypes.find(name);
@@ -82,7 +95,9 @@ Element meta_type(const std::string& text, const std::string& path) {
 
 void meta_sizes(const Meta& meta, const std::string& path, int64_t rank, Layout& layout) {
   const auto sizes = whole_numbers(meta.text({"dimsize"}), path, "DimSize");
-  if (static_cast<int64_t>(sizes.size()) != rank) throw FormatError(path + ": DimSize should be " + std::to_string(rank) + " numbers, found " + std::to_string(sizes.size()));
+  if (static_cast<int64_t>(sizes.size()) != rank)
+    throw FormatError(path + ": DimSize should be " + std::to_string(rank) + " numbers, found " +
+                      std::to_string(sizes.size()));
   for (int64_t i = 0; i < rank; ++i) {
     if (sizes[i] < 1) throw FormatError(path + ": every size must be at least 1, found " + std::to_string(sizes[i]));
     if (i < 3) layout.size[2 - i] = sizes[i];
@@ -90,10 +105,13 @@ void meta_sizes(const Meta& meta, const std::string& path, int64_t rank, Layout&
   layout.volumes = rank == 4 ? sizes[3] : 1;
   layout.has_volumes = rank == 4;
   layout.interleaved = meta.number("elementnumberofchannels", 1);
-  if (layout.interleaved < 1) throw FormatError(path + ": ElementNumberOfChannels must be at least 1, found " + std::to_string(layout.interleaved));
+  if (layout.interleaved < 1)
+    throw FormatError(path + ": ElementNumberOfChannels must be at least 1, found " +
+                      std::to_string(layout.interleaved));
 }
 
-Geometry meta_geometry(const Meta& meta, const std::string& path, int64_t rank, const Index3& size, std::vector<std::string>& problems) {
+Geometry meta_geometry(const Meta& meta, const std::string& path, int64_t rank, const Index3& size,
+                       std::vector<std::string>& problems) {
   std::array<std::array<double, 3>, 3> steps{{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}};
   std::array<double, 3> origin{};
   const auto n = static_cast<size_t>(rank);
@@ -106,7 +124,9 @@ Geometry meta_geometry(const Meta& meta, const std::string& path, int64_t rank, 
     for (size_t j = 0; j < std::min<size_t>(n, 3); ++j) {
       if (!matrix.empty()) steps[i][j] = matrix[i * n + j];  // row i: the direction of axis i
     }
-    if (!(spacing[i] > 0)) throw GeometryError(path + ": spacing must be positive, found " + std::to_string(spacing[i]) + " (ElementSpacing)");
+    if (!(spacing[i] > 0))
+      throw GeometryError(path + ": spacing must be positive, found " + std::to_string(spacing[i]) +
+                          " (ElementSpacing)");
     for (double& part : steps[i]) part *= spacing[i];
   }
   return geometry_from_steps(steps, origin, size, path);
@@ -117,7 +137,9 @@ void meta_data(const FileSource& file, const Meta& meta, int64_t data_offset, He
   const std::string name = meta.text({"elementdatafile"});
   header.offset = data_offset;
   header.data_path = path;
-  if (lower(name) == "list" || name.find('%') != std::string::npos) throw NotSupported(path + ": MetaImages whose voxels lie in a list or pattern of files (\"" + printable(name) + "\") are not read; join them first");
+  if (lower(name) == "list" || name.find('%') != std::string::npos)
+    throw NotSupported(path + ": MetaImages whose voxels lie in a list or pattern of files (\"" + printable(name) +
+                       "\") are not read; join them first");
   if (lower(name) != "local") {
     header.data_path = data_file_beside(path, name);
     header.offset = 0;
@@ -130,13 +152,15 @@ void meta_data(const FileSource& file, const Meta& meta, int64_t data_offset, He
   if (skip < -1) throw FormatError(path + ": HeaderSize must be -1 or more, found " + std::to_string(skip));
   if (skip == -1 && header.encoding == Header::Encoding::raw && header.layout.bytes() >= 0) {
     if (data.size() - header.layout.bytes() < header.offset)
-      throw FormatError(path + ": truncated: the voxels should take the last " + std::to_string(header.layout.bytes()) + " bytes of " + std::to_string(data.size()));
+      throw FormatError(path + ": truncated: the voxels should take the last " + std::to_string(header.layout.bytes()) +
+                        " bytes of " + std::to_string(data.size()));
     header.offset = data.size() - header.layout.bytes();
   } else if (skip > 0) {
     header.offset += std::min(skip, data.size());
   }
   if (packed)
-    if (const int64_t size = meta.number("compresseddatasize", 0); size > 0) header.data_end = header.offset + std::min(size, data.size());
+    if (const int64_t size = meta.number("compresseddatasize", 0); size > 0)
+      header.data_end = header.offset + std::min(size, data.size());
 }
 
 }  // namespace
@@ -171,12 +195,33 @@ Header read_metaimage_header(const FileSource& file) {
   header.layout.swap = meta.flag({"binarydatabyteordermsb", "elementbyteordermsb"}, false);
   header.geometry = meta_geometry(meta, path, rank, header.layout.size, header.problems);
   meta_data(file, meta, data_offset, header);
-  static const char* kKnown[] = {"objecttype", "ndims", "dimsize", "elementtype", "elementspacing", "elementsize", "elementnumberofchannels", "transformmatrix", "rotation", "orientation",
-                                 "offset", "origin", "position", "binarydata", "binarydatabyteordermsb", "elementbyteordermsb", "compresseddata", "compresseddatasize", "headersize",
-                                 "elementdatafile", "centerofrotation", "anatomicalorientation", "objectsubtype"};
+  static const char* kKnown[] = {"objecttype",
+                                 "ndims",
+                                 "dimsize",
+                                 "elementtype",
+                                 "elementspacing",
+                                 "elementsize",
+                                 "elementnumberofchannels",
+                                 "transformmatrix",
+                                 "rotation",
+                                 "orientation",
+                                 "offset",
+                                 "origin",
+                                 "position",
+                                 "binarydata",
+                                 "binarydatabyteordermsb",
+                                 "elementbyteordermsb",
+                                 "compresseddata",
+                                 "compresseddatasize",
+                                 "headersize",
+                                 "elementdatafile",
+                                 "centerofrotation",
+                                 "anatomicalorientation",
+                                 "objectsubtype"};
   for (const auto& [key, value] : fields) {
     if (std::find(std::begin(kKnown), std::end(kKnown), key) != std::end(kKnown)) continue;
-    if (key.compare(0, 6, "label_") == 0 && key.size() > 6 && key.size() < 20 && key.find_first_not_of("0123456789", 6) == std::string::npos)
+    if (key.compare(0, 6, "label_") == 0 && key.size() > 6 && key.size() < 20 &&
+        key.find_first_not_of("0123456789", 6) == std::string::npos)
       header.labels[whole_number(key.substr(6), path, key)] = value;
     else
       header.metadata[key] = value;

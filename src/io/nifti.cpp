@@ -93,67 +93,108 @@ Nifti parse(const std::vector<uint8_t>& head, const std::string& path) {
     const int32_t size = header_size(head, swap);
     if (size != 348 && size != 540) continue;
     if (static_cast<int32_t>(head.size()) < size)
-      throw FormatError(path + ": truncated: a NIfTI header takes " + std::to_string(size) + " bytes; the file has " + std::to_string(head.size()));
+      throw FormatError(path + ": truncated: a NIfTI header takes " + std::to_string(size) + " bytes; the file has " +
+                        std::to_string(head.size()));
     Nifti n = size == 348 ? parse_one(head, swap) : parse_two(head, swap);
     const std::string magic(reinterpret_cast<const char*>(head.data()) + (n.two ? 4 : 344), 4);
     const char version = n.two ? '2' : '1';
     n.pair = magic[1] == 'i';
     if (magic[0] != 'n' || (magic[1] != '+' && magic[1] != 'i') || magic[2] != version || magic[3] != '\0')
-      throw FormatError(path + ": expected the magic \"n+" + version + "\" or \"ni" + version + "\" of NIfTI, found \"" + printable(magic) +
+      throw FormatError(path + ": expected the magic \"n+" + version + "\" or \"ni" + version +
+                        "\" of NIfTI, found \"" + printable(magic) +
                         "\" (Analyze 7.5 files have none and don't say left from right: convert them first)");
     if (n.two && std::memcmp(head.data() + 8, "\r\n\032\n", 4) != 0)
       throw FormatError(path + ": the NIfTI-2 signature was damaged, as a transfer in text mode does");
     return n;
   }
-  throw FormatError(path + ": not a NIfTI header: its first number must be 348 or 540, found " + std::to_string(header_size(head, false)));
+  throw FormatError(path + ": not a NIfTI header: its first number must be 348 or 540, found " +
+                    std::to_string(header_size(head, false)));
 }
 
 void read_type(const Nifti& n, const std::string& path, Layout& layout, std::vector<std::string>& problems) {
   int bits = 0;
   switch (n.datatype) {
-    case 2: layout.element = Element::u8, bits = 8; break;
-    case 4: layout.element = Element::i16, bits = 16; break;
-    case 8: layout.element = Element::i32, bits = 32; break;
-    case 16: layout.element = Element::f32, bits = 32; break;
-    case 32: layout.element = Element::c64, bits = 64; break;
-    case 64: layout.element = Element::f64, bits = 64; break;
-    case 128: layout.element = Element::u8, layout.interleaved = 3, bits = 24; break;
-    case 256: layout.element = Element::i8, bits = 8; break;
-    case 512: layout.element = Element::u16, bits = 16; break;
-    case 768: layout.element = Element::u32, bits = 32; break;
-    case 1024: layout.element = Element::i64, bits = 64; break;
-    case 1280: layout.element = Element::u64, bits = 64; break;
-    case 1792: layout.element = Element::c128, bits = 128; break;
-    case 2304: layout.element = Element::u8, layout.interleaved = 4, bits = 32; break;
-    case 1: case 1536: case 2048:
-      throw NotSupported(path + ": NIfTI datatype " + std::to_string(n.datatype) + " (1-bit, float128 or complex256 voxels) is not read; convert it to float64");
-    default: throw FormatError(path + ": unknown NIfTI datatype " + std::to_string(n.datatype));
+    case 2:
+      layout.element = Element::u8, bits = 8;
+      break;
+    case 4:
+      layout.element = Element::i16, bits = 16;
+      break;
+    case 8:
+      layout.element = Element::i32, bits = 32;
+      break;
+    case 16:
+      layout.element = Element::f32, bits = 32;
+      break;
+    case 32:
+      layout.element = Element::c64, bits = 64;
+      break;
+    case 64:
+      layout.element = Element::f64, bits = 64;
+      break;
+    case 128:
+      layout.element = Element::u8, layout.interleaved = 3, bits = 24;
+      break;
+    case 256:
+      layout.element = Element::i8, bits = 8;
+      break;
+    case 512:
+      layout.element = Element::u16, bits = 16;
+      break;
+    case 768:
+      layout.element = Element::u32, bits = 32;
+      break;
+    case 1024:
+      layout.element = Element::i64, bits = 64;
+      break;
+    case 1280:
+      layout.element = Element::u64, bits = 64;
+      break;
+    case 1792:
+      layout.element = Element::c128, bits = 128;
+      break;
+    case 2304:
+      layout.element = Element::u8, layout.interleaved = 4, bits = 32;
+      break;
+    case 1:
+    case 1536:
+    case 2048:
+      throw NotSupported(path + ": NIfTI datatype " + std::to_string(n.datatype) +
+                         " (1-bit, float128 or complex256 voxels) is not read; convert it to float64");
+    default:
+      throw FormatError(path + ": unknown NIfTI datatype " + std::to_string(n.datatype));
   }
   if (n.bitpix != bits)
-    problems.push_back("bitpix says " + std::to_string(n.bitpix) + ", the datatype has " + std::to_string(bits) + " bits; the datatype was used");
+    problems.push_back("bitpix says " + std::to_string(n.bitpix) + ", the datatype has " + std::to_string(bits) +
+                       " bits; the datatype was used");
 }
 
 void read_sizes(const Nifti& n, const std::string& path, Layout& layout) {
   const int64_t rank = n.dim[0];
-  if (rank < 1 || rank > 7) throw FormatError(path + ": the number of dimensions must be 1 to 7, found " + std::to_string(rank));
+  if (rank < 1 || rank > 7)
+    throw FormatError(path + ": the number of dimensions must be 1 to 7, found " + std::to_string(rank));
   std::array<int64_t, 8> dim{};
   dim.fill(1);
   for (int64_t i = 1; i <= rank; ++i) {
     dim[i] = n.dim[i];
-    if (dim[i] < 1) throw FormatError(path + ": the size along dimension " + std::to_string(i) + " must be at least 1, found " + std::to_string(dim[i]));
+    if (dim[i] < 1)
+      throw FormatError(path + ": the size along dimension " + std::to_string(i) + " must be at least 1, found " +
+                        std::to_string(dim[i]));
   }
   layout.size = {dim[3], dim[2], dim[1]};
   layout.volumes = checked_product(dim[4], dim[5]);
   layout.has_volumes = layout.volumes > 1;
   if (dim[6] > 1 || dim[7] > 1 || (dim[4] > 1 && dim[5] > 1))
-    throw NotSupported(path + ": images of 3 dimensions, or 4 with time or components, are read; this has dimensions " + std::to_string(dim[1]) + " × " +
-                       std::to_string(dim[2]) + " × " + std::to_string(dim[3]) + " × " + std::to_string(dim[4]) + " × " + std::to_string(dim[5]) + " …");
+    throw NotSupported(path + ": images of 3 dimensions, or 4 with time or components, are read; this has dimensions " +
+                       std::to_string(dim[1]) + " × " + std::to_string(dim[2]) + " × " + std::to_string(dim[3]) +
+                       " × " + std::to_string(dim[4]) + " × " + std::to_string(dim[5]) + " …");
 }
 
 /// METHOD 2: quaternion, offset, pixdim.
 Steps qform_steps(const Nifti& n, const std::array<double, 3>& spacing, const std::string& path) {
   auto [b, c, d] = n.quaternion;
-  if (!std::isfinite(b) || !std::isfinite(c) || !std::isfinite(d)) throw GeometryError(path + ": the qform's quaternion is not finite; the geometry is undefined");
+  if (!std::isfinite(b) || !std::isfinite(c) || !std::isfinite(d))
+    throw GeometryError(path + ": the qform's quaternion is not finite; the geometry is undefined");
   double a = 1.0 - (b * b + c * c + d * d);
   if (a < 1e-7) {  // as the standard's nifti_quatern_to_mat44 does: renormalise
     const double length = std::sqrt(b * b + c * c + d * d);
@@ -172,7 +213,8 @@ Steps qform_steps(const Nifti& n, const std::array<double, 3>& spacing, const st
 }
 
 /// pixdim as mm; what is odd about it is said.
-std::array<double, 3> spacing_of(const Nifti& n, const Layout& layout, const std::string& path, std::vector<std::string>& problems) {
+std::array<double, 3> spacing_of(const Nifti& n, const Layout& layout, const std::string& path,
+                                 std::vector<std::string>& problems) {
   std::array<double, 3> out{};
   for (int i = 0; i < 3; ++i) {
     out[i] = n.pixdim[i + 1];
@@ -182,7 +224,8 @@ std::array<double, 3> spacing_of(const Nifti& n, const Layout& layout, const std
       out[i] = -out[i];
     }
     if (!std::isfinite(out[i]) || out[i] == 0)
-      throw GeometryError(path + ": spacing must be positive and finite, found pixdim[" + std::to_string(i + 1) + "] = " + std::to_string(out[i]));
+      throw GeometryError(path + ": spacing must be positive and finite, found pixdim[" + std::to_string(i + 1) +
+                          "] = " + std::to_string(out[i]));
   }
   return out;
 }
@@ -195,7 +238,8 @@ double furthest(const Steps& a, const Steps& b) {
 }
 
 /// sform where it is set, else qform, else pixdim alone: nibabel's order.
-Geometry read_geometry(const Nifti& n, const Layout& layout, const std::string& path, std::vector<std::string>& problems) {
+Geometry read_geometry(const Nifti& n, const Layout& layout, const std::string& path,
+                       std::vector<std::string>& problems) {
   const int unit = n.units & 7;
   const double mm = unit == 1 ? 1000.0 : unit == 3 ? 1e-3 : 1.0;
   Steps steps{};
@@ -228,7 +272,7 @@ std::string image_beside(const std::string& header) {
   const size_t dot = header.rfind(".hdr");
   if (dot != std::string::npos)
     for (const char* end : {".img", ".img.gz"}) {
-      struct stat status {};
+      struct stat status{};
       const std::string candidate = header.substr(0, dot) + end;
       if (::stat(candidate.c_str(), &status) == 0) return candidate;
     }
@@ -263,7 +307,8 @@ Header read_nifti_header(const FileSource& file) {
   double offset = n.vox_offset;
   if (offset == 0 && !n.pair) offset = first;
   if (!(offset >= first && offset < 9e15) || offset != std::floor(offset))
-    throw FormatError(path + ": the voxels can't begin at byte " + std::to_string(n.vox_offset) + " (vox_offset); expected " + std::to_string(int(first)) + " or more");
+    throw FormatError(path + ": the voxels can't begin at byte " + std::to_string(n.vox_offset) +
+                      " (vox_offset); expected " + std::to_string(int(first)) + " or more");
   header.offset = static_cast<int64_t>(offset);
   header.data_path = n.pair ? image_beside(path) : path;
   if (n.pair) header.whole_compressed = is_gzip(FileSource(header.data_path).head(4));
@@ -271,7 +316,8 @@ Header read_nifti_header(const FileSource& file) {
   const bool colours = header.layout.interleaved > 1;
   if (n.slope != 0 && !colours) {
     if (!std::isfinite(n.slope) || !std::isfinite(n.inter))
-      throw FormatError(path + ": the scale of its values is not finite (scl_slope " + std::to_string(n.slope) + ", scl_inter " + std::to_string(n.inter) + ")");
+      throw FormatError(path + ": the scale of its values is not finite (scl_slope " + std::to_string(n.slope) +
+                        ", scl_inter " + std::to_string(n.inter) + ")");
     header.slope = n.slope, header.intercept = n.inter;
   }
   if (!n.description.empty()) header.metadata["description"] = n.description;

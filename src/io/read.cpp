@@ -29,8 +29,10 @@ Header read_file(const FileSource& file, at::Tensor* voxels) {
   } else if (is_gzip(head) || looks_like_nifti(head)) {
     header = read_nifti_header(file);
   } else {
-    throw FormatError(file.path() + ": not a format that is read: NIfTI, NRRD, MetaImage, PNG, TIFF, JPEG or DICOM; it begins with \"" +
-                      printable(std::string(head.begin(), head.begin() + std::min<size_t>(head.size(), 16))) + "\"");
+    throw FormatError(
+        file.path() +
+        ": not a format that is read: NIfTI, NRRD, MetaImage, PNG, TIFF, JPEG or DICOM; it begins with \"" +
+        printable(std::string(head.begin(), head.begin() + std::min<size_t>(head.size(), 16))) + "\"");
   }
   if (voxels) *voxels = load_voxels(header);
   return header;
@@ -60,7 +62,8 @@ bool is_dicom(const FileSource& file) {
   return looks_like_dicom(head) && !looks_like_nifti(head);
 }
 
-Mask image_as_mask(const Image& image, const std::map<int64_t, std::string>& names, const Image* like, const std::string& path) {
+Mask image_as_mask(const Image& image, const std::map<int64_t, std::string>& names, const Image* like,
+                   const std::string& path) {
   const bool single = image.tensor().dim() == 4 && image.channels() == 1;
   try {
     const Mask mask = Mask::from_image(single ? image.with_tensor(image.tensor().select(0, 0)) : image, names);
@@ -78,7 +81,9 @@ Mask read_dicom_mask(const std::string& path, const Image* like, const MaskOptio
   const std::string modality = file->data().text(0x00080060);
   if (modality == "SEG") return read_dicom_seg(file, like, options);
   if (modality == "RTSTRUCT") {
-    if (!like && !options.grid) throw InvalidArgument(path + ": an RTSTRUCT holds contours: pass like= the image on whose grid they are to be drawn");
+    if (!like && !options.grid)
+      throw InvalidArgument(path +
+                            ": an RTSTRUCT holds contours: pass like= the image on whose grid they are to be drawn");
     return read_rtstruct(file, like ? like->geometry() : *options.grid, options);
   }
   return image_as_mask(read_dicom_file(path, options.reading, monitor), {}, like, path);
@@ -100,7 +105,9 @@ Image read_image(const std::string& path, const ReadOptions& options, Monitor* m
     if (is_dicom(file)) return read_dicom_file(path, options, monitor);
     at::Tensor voxels;
     const Header header = read_file(file, &voxels);
-    if (options.suv) throw InvalidArgument(path + ": suv=True needs DICOM PET, whose headers hold dose and weight; this is " + header.format);
+    if (options.suv)
+      throw InvalidArgument(path + ": suv=True needs DICOM PET, whose headers hold dose and weight; this is " +
+                            header.format);
     step(monitor, 1, 1, path);
     return Image(voxels, header.geometry, finished_metadata(header, path));
   });
@@ -113,7 +120,9 @@ Mask read_mask(const std::string& path, const Image* like, const MaskOptions& op
     const FileSource file(path);
     if (is_dicom(file)) return read_dicom_mask(path, like, options, monitor);
     if (!options.rois.empty() || !options.segments.empty())
-      throw InvalidArgument(path + ": roi= and segment= choose in RTSTRUCT and DICOM-SEG; this is another format. Choose labels by mask.select(label)");
+      throw InvalidArgument(path +
+                            ": roi= and segment= choose in RTSTRUCT and DICOM-SEG; this is another format. Choose "
+                            "labels by mask.select(label)");
     at::Tensor voxels;
     const Header header = read_file(file, &voxels);
     step(monitor, 1, 1, path);

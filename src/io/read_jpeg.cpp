@@ -38,7 +38,8 @@ struct JpegFacts {
 
 /// Only C below: libjpeg leaves by longjmp, which skips destructors. `pixels` null: the header alone.
 /// Returns whether it went well; `failure->message` says why not.
-bool jpeg_run(const unsigned char* bytes, unsigned long size, JpegFacts* facts, unsigned char* pixels, JpegFailure* failure) {
+bool jpeg_run(const unsigned char* bytes, unsigned long size, JpegFacts* facts, unsigned char* pixels,
+              JpegFailure* failure) {
   jpeg_decompress_struct info{};
   info.err = jpeg_std_error(&failure->manager);
   failure->manager.error_exit = jpeg_failed;
@@ -56,12 +57,14 @@ bool jpeg_run(const unsigned char* bytes, unsigned long size, JpegFacts* facts, 
   info.out_color_space = info.num_components == 1 ? JCS_GRAYSCALE : info.num_components == 4 ? JCS_CMYK : JCS_RGB;
   jpeg_calc_output_dimensions(&info);
   if (!pixels) {
-    facts->rows = info.output_height, facts->columns = info.output_width, facts->channels = static_cast<unsigned>(info.output_components);
+    facts->rows = info.output_height, facts->columns = info.output_width,
+    facts->channels = static_cast<unsigned>(info.output_components);
     jpeg_destroy_decompress(&info);
     return true;
   }
   jpeg_start_decompress(&info);
-  if (info.output_height != facts->rows || info.output_width != facts->columns || static_cast<unsigned>(info.output_components) != facts->channels) {
+  if (info.output_height != facts->rows || info.output_width != facts->columns ||
+      static_cast<unsigned>(info.output_components) != facts->channels) {
     jpeg_destroy_decompress(&info);
     return false;
   }
@@ -82,14 +85,17 @@ Header read_jpeg(const FileSource& file, at::Tensor* voxels) {
   file.read_at(0, bytes.data(), file.size(), "the picture");
   JpegFacts facts{};
   JpegFailure failure{};
-  const auto refuse = [&] { throw FormatError(path + ": the JPEG data are damaged or truncated: " + printable(failure.message)); };
+  const auto refuse = [&] {
+    throw FormatError(path + ": the JPEG data are damaged or truncated: " + printable(failure.message));
+  };
   if (!jpeg_run(bytes.data(), bytes.size(), &facts, nullptr, &failure)) refuse();
   Header header;
   header.format = "JPEG";
   header.layout.size = {1, facts.rows, facts.columns};
   header.layout.interleaved = facts.channels;
   if (header.layout.bytes() < 1 || header.layout.bytes() / 2000 > file.size())
-    throw FormatError(path + ": truncated: pixels of " + std::to_string(header.layout.bytes()) + " bytes can't lie in a file of " + std::to_string(file.size()));
+    throw FormatError(path + ": truncated: pixels of " + std::to_string(header.layout.bytes()) +
+                      " bytes can't lie in a file of " + std::to_string(file.size()));
   header.geometry.size = header.layout.size;
   header.problems.emplace_back("a picture has no place in a patient: origin 0, spacing 1");
   if (!voxels) return header;

@@ -20,7 +20,8 @@ enum class PictureKind { none, png, tiff, jpeg };
 
 PictureKind kind_of(const std::vector<uint8_t>& head) {
   if (head.size() >= 8 && std::memcmp(head.data(), "\x89PNG\r\n\x1a\n", 8) == 0) return PictureKind::png;
-  if (head.size() >= 4 && (std::memcmp(head.data(), "II*\0", 4) == 0 || std::memcmp(head.data(), "MM\0*", 4) == 0)) return PictureKind::tiff;
+  if (head.size() >= 4 && (std::memcmp(head.data(), "II*\0", 4) == 0 || std::memcmp(head.data(), "MM\0*", 4) == 0))
+    return PictureKind::tiff;
   if (head.size() >= 3 && head[0] == 0xff && head[1] == 0xd8 && head[2] == 0xff) return PictureKind::jpeg;
   return PictureKind::none;
 }
@@ -34,11 +35,14 @@ void check_png(const FileSource& file) {
     file.read_at(at, head.data(), 8, "a PNG chunk");
     const uint32_t length = uint32_t{head[0]} << 24 | uint32_t{head[1]} << 16 | uint32_t{head[2]} << 8 | head[3];
     if (int64_t{length} + 12 > file.size() - at)
-      throw FormatError(file.path() + ": truncated: a PNG chunk of " + std::to_string(length) + " bytes at byte " + std::to_string(at) + " of " + std::to_string(file.size()));
+      throw FormatError(file.path() + ": truncated: a PNG chunk of " + std::to_string(length) + " bytes at byte " +
+                        std::to_string(at) + " of " + std::to_string(file.size()));
     chunk.resize(length + 8);
     file.read_at(at + 4, chunk.data(), static_cast<int64_t>(chunk.size()), "a PNG chunk");
-    const uint32_t stored = uint32_t{chunk[length + 4]} << 24 | uint32_t{chunk[length + 5]} << 16 | uint32_t{chunk[length + 6]} << 8 | chunk[length + 7];
-    if (crc32(0, chunk.data(), length + 4) != stored) throw FormatError(file.path() + ": the checksum of a PNG chunk is wrong; the file is damaged");
+    const uint32_t stored = uint32_t{chunk[length + 4]} << 24 | uint32_t{chunk[length + 5]} << 16 |
+                            uint32_t{chunk[length + 6]} << 8 | chunk[length + 7];
+    if (crc32(0, chunk.data(), length + 4) != stored)
+      throw FormatError(file.path() + ": the checksum of a PNG chunk is wrong; the file is damaged");
     const bool header = std::memcmp(head.data() + 4, "IHDR", 4) == 0;
     if (first != header) throw FormatError(file.path() + ": a PNG file begins with one IHDR chunk");
     if (std::memcmp(head.data() + 4, "IEND", 4) == 0) return;
@@ -58,33 +62,46 @@ void check_jpeg(const FileSource& file) {
 Element element_of(itk::ImageIOBase::IOComponentEnum type, const std::string& path) {
   using T = itk::ImageIOBase::IOComponentEnum;
   switch (type) {
-    case T::UCHAR: return Element::u8;
-    case T::CHAR: return Element::i8;
-    case T::USHORT: return Element::u16;
-    case T::SHORT: return Element::i16;
-    case T::UINT: return Element::u32;
-    case T::INT: return Element::i32;
-    case T::FLOAT: return Element::f32;
-    case T::DOUBLE: return Element::f64;
-    default: throw NotSupported(path + ": pixels of this type are not read");
+    case T::UCHAR:
+      return Element::u8;
+    case T::CHAR:
+      return Element::i8;
+    case T::USHORT:
+      return Element::u16;
+    case T::SHORT:
+      return Element::i16;
+    case T::UINT:
+      return Element::u32;
+    case T::INT:
+      return Element::i32;
+    case T::FLOAT:
+      return Element::f32;
+    case T::DOUBLE:
+      return Element::f64;
+    default:
+      throw NotSupported(path + ": pixels of this type are not read");
   }
 }
 
 Header picture_header(const FileSource& file, itk::ImageIOBase& io) {
   Header header;
   const auto& path = file.path();
-  if (io.GetNumberOfDimensions() < 2 || io.GetNumberOfDimensions() > 3) throw FormatError(path + ": a picture of 2 dimensions was expected");
-  header.layout.size = {io.GetNumberOfDimensions() == 3 ? static_cast<int64_t>(io.GetDimensions(2)) : 1, static_cast<int64_t>(io.GetDimensions(1)), static_cast<int64_t>(io.GetDimensions(0))};
+  if (io.GetNumberOfDimensions() < 2 || io.GetNumberOfDimensions() > 3)
+    throw FormatError(path + ": a picture of 2 dimensions was expected");
+  header.layout.size = {io.GetNumberOfDimensions() == 3 ? static_cast<int64_t>(io.GetDimensions(2)) : 1,
+                        static_cast<int64_t>(io.GetDimensions(1)), static_cast<int64_t>(io.GetDimensions(0))};
   header.layout.element = element_of(io.GetComponentType(), path);
   header.layout.interleaved = io.GetNumberOfComponents();
   const int64_t bytes = header.layout.bytes();
   if (bytes < 1) throw FormatError(path + ": the sizes in its header make no number of pixels");
   if (bytes / kMostPixelsAByte > file.size())
-    throw FormatError(path + ": truncated: pixels of " + std::to_string(bytes) + " bytes can't lie in a file of " + std::to_string(file.size()));
+    throw FormatError(path + ": truncated: pixels of " + std::to_string(bytes) + " bytes can't lie in a file of " +
+                      std::to_string(file.size()));
   std::array<std::array<double, 3>, 3> steps{};
   for (unsigned i = 0; i < 3; ++i) steps[i][i] = i < io.GetNumberOfDimensions() ? io.GetSpacing(i) : 1.0;
   header.geometry = geometry_from_steps(steps, {0, 0, 0}, header.layout.size, path);
-  header.problems.emplace_back("a picture has no place in a patient: origin 0, and spacing as its resolution says or 1");
+  header.problems.emplace_back(
+      "a picture has no place in a patient: origin 0, and spacing as its resolution says or 1");
   return header;
 }
 
@@ -97,8 +114,10 @@ Header read_picture(const FileSource& file, at::Tensor* voxels) {
   if (kind == PictureKind::jpeg) return check_jpeg(file), read_jpeg(file, voxels);
   itk::ImageIOBase::Pointer io;
   // Explicit readers: ITK's factories could be changed by plug-ins of another program (ITK_AUTOLOAD_PATH).
-  if (kind == PictureKind::png) check_png(file), io = itk::PNGImageIO::New();
-  else io = itk::TIFFImageIO::New();
+  if (kind == PictureKind::png)
+    check_png(file), io = itk::PNGImageIO::New();
+  else
+    io = itk::TIFFImageIO::New();
   itk::Object::SetGlobalWarningDisplay(false);
   try {
     io->SetFileName(file.path());

@@ -40,7 +40,8 @@ class PlainStream final : public ByteStream {
 
 class InflateStream final : public ByteStream {
  public:
-  InflateStream(const FileSource& file, int64_t offset, int64_t end) : file_(file), at_(offset), end_(end), in_(kChunk) {
+  InflateStream(const FileSource& file, int64_t offset, int64_t end)
+      : file_(file), at_(offset), end_(end), in_(kChunk) {
     if (inflateInit2(&z_, 15 + 32) != Z_OK) throw IoError(file.path() + ": zlib could not start");
   }
   ~InflateStream() override { inflateEnd(&z_); }
@@ -56,7 +57,8 @@ class InflateStream final : public ByteStream {
       z_.avail_out = room;
       const int status = inflate(&z_, Z_NO_FLUSH);
       done += room - z_.avail_out;
-      if (status == Z_STREAM_END) next_member();
+      if (status == Z_STREAM_END)
+        next_member();
       else if (status != Z_OK && status != Z_BUF_ERROR)
         throw FormatError(file_.path() + ": the compressed data are damaged (" +
                           (z_.msg ? z_.msg : std::to_string(status).c_str()) + ")");
@@ -112,11 +114,12 @@ int64_t end_of(const FileSource& file, int64_t end) { return end < 0 ? file.size
 FileSource::FileSource(const std::string& path) : path_(path) {
   fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // O_NONBLOCK: a named pipe must not hang us
   if (fd_ < 0) throw IoError(path + ": can't be opened: " + std::strerror(errno));
-  struct stat status {};
+  struct stat status{};
   const bool known = ::fstat(fd_, &status) == 0;
   if (!known || !S_ISREG(status.st_mode)) {
     ::close(fd_);
-    throw IoError(path + (known && S_ISDIR(status.st_mode) ? ": is a folder; expected a file" : ": is not an ordinary file"));
+    throw IoError(path +
+                  (known && S_ISDIR(status.st_mode) ? ": is a folder; expected a file" : ": is not an ordinary file"));
   }
   size_ = status.st_size;
   if (size_ == 0) {
@@ -132,7 +135,8 @@ int64_t FileSource::read_some(int64_t offset, void* to, int64_t count) const {
   int64_t done = 0;
   if (offset < 0) return 0;
   while (done < count) {
-    const auto got = ::pread(fd_, out + done, static_cast<size_t>(std::min<int64_t>(count - done, int64_t{1} << 30)), offset + done);
+    const auto got =
+        ::pread(fd_, out + done, static_cast<size_t>(std::min<int64_t>(count - done, int64_t{1} << 30)), offset + done);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) throw IoError(path_ + ": can't be read: " + std::strerror(errno));
     if (got == 0) break;
@@ -157,8 +161,8 @@ std::vector<uint8_t> FileSource::head(int64_t count) const {
 void ByteStream::read_exact(void* to, int64_t count, const std::string& path, const char* what) {
   const int64_t got = read(to, count);
   if (got != count)
-    throw FormatError(path + ": truncated: " + what + " should take " + std::to_string(count) + " bytes; the file has " +
-                      std::to_string(got) + " of them");
+    throw FormatError(path + ": truncated: " + what + " should take " + std::to_string(count) +
+                      " bytes; the file has " + std::to_string(got) + " of them");
 }
 
 void ByteStream::skip(int64_t count, const std::string& path, const char* what) {
@@ -171,7 +175,8 @@ void ByteStream::skip(int64_t count, const std::string& path, const char* what) 
 }
 
 void ByteStream::require(int64_t count, const std::string& path, const char* what) const {
-  if (count < 0) throw FormatError(path + ": " + what + " would take more bytes than a computer can address; the header is damaged");
+  if (count < 0)
+    throw FormatError(path + ": " + what + " would take more bytes than a computer can address; the header is damaged");
   if (count > at_most())
     throw FormatError(path + ": truncated: " + what + " should take " + std::to_string(count) +
                       " bytes, and the file can hold at most " + std::to_string(at_most()));
@@ -195,7 +200,8 @@ std::vector<uint8_t> inflate_raw(const uint8_t* data, int64_t size, int64_t limi
   int status = Z_OK;
   while (status == Z_OK) {
     const size_t before = out.size();
-    if (static_cast<int64_t>(before) > limit) throw FormatError(path + ": inflates to more than " + std::to_string(limit) + " bytes");
+    if (static_cast<int64_t>(before) > limit)
+      throw FormatError(path + ": inflates to more than " + std::to_string(limit) + " bytes");
     out.resize(before + kChunk);
     z.next_out = out.data() + before;
     z.avail_out = kChunk;
@@ -220,7 +226,8 @@ std::string data_file_beside(const std::string& header_path, const std::string& 
   };
   if (name.find('\0') != std::string::npos || name.empty()) refuse("that is no file name");
   if (name.find('%') != std::string::npos || name.find(' ') != std::string::npos)
-    if (!fs::exists(fs::path(header_path).parent_path() / name)) refuse("lists and patterns of data files are not read");
+    if (!fs::exists(fs::path(header_path).parent_path() / name))
+      refuse("lists and patterns of data files are not read");
   std::error_code failed;
   const fs::path folder = fs::canonical(fs::absolute(header_path).parent_path(), failed);
   if (failed) refuse("its folder can't be opened: " + failed.message());
@@ -228,7 +235,9 @@ std::string data_file_beside(const std::string& header_path, const std::string& 
   if (failed) refuse("which can't be followed: " + failed.message());
   const fs::path within = file.lexically_relative(folder);
   if (within.empty() || *within.begin() == "..")
-    refuse("a data file must lie in the header's own folder, so that a header can't name any file of the computer as its voxels");
+    refuse(
+        "a data file must lie in the header's own folder, so that a header can't name any file of the computer as its "
+        "voxels");
   if (!fs::is_regular_file(file, failed)) refuse("there is no such file beside the header");
   return file.string();
 }

@@ -20,7 +20,8 @@ double real_number(const std::string& word, const std::string& path, const std::
   const std::string low = lower(word);
   if (low == "nan" || low == "-nan" || low == "+nan") return std::numeric_limits<double>::quiet_NaN();
   const auto [next, failure] = std::from_chars(from, end, value);
-  if (failure != std::errc() || next != end) throw FormatError(path + ": \"" + field + "\" should be a number, found \"" + printable(word) + "\"");
+  if (failure != std::errc() || next != end)
+    throw FormatError(path + ": \"" + field + "\" should be a number, found \"" + printable(word) + "\"");
   return value;
 }
 

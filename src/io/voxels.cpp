@@ -17,15 +17,27 @@ namespace {
 
 at::ScalarType torch_type(Element element) {
   switch (element) {
-    case Element::u8: return at::kByte;
-    case Element::i8: return at::kChar;
-    case Element::i16: case Element::u16: return at::kShort;  // u16: same bits until `usable` widens them
-    case Element::i32: case Element::u32: return at::kInt;
-    case Element::i64: case Element::u64: return at::kLong;
-    case Element::f32: return at::kFloat;
-    case Element::f64: return at::kDouble;
-    case Element::c64: return at::kComplexFloat;
-    case Element::c128: return at::kComplexDouble;
+    case Element::u8:
+      return at::kByte;
+    case Element::i8:
+      return at::kChar;
+    case Element::i16:
+    case Element::u16:
+      return at::kShort;  // u16: same bits until `usable` widens them
+    case Element::i32:
+    case Element::u32:
+      return at::kInt;
+    case Element::i64:
+    case Element::u64:
+      return at::kLong;
+    case Element::f32:
+      return at::kFloat;
+    case Element::f64:
+      return at::kDouble;
+    case Element::c64:
+      return at::kComplexFloat;
+    case Element::c128:
+      return at::kComplexDouble;
   }
   return at::kByte;
 }
@@ -48,14 +60,16 @@ void parse_text(const std::string& text, T* out, int64_t count, const std::strin
   for (int64_t i = 0; i < count; ++i) {
     while (at < end && separator(*at)) ++at;
     if (at == end)
-      throw FormatError(path + ": truncated: expected " + std::to_string(count) + " values as text, found " + std::to_string(i));
+      throw FormatError(path + ": truncated: expected " + std::to_string(count) + " values as text, found " +
+                        std::to_string(i));
     if (*at == '+') ++at;
     using Read = std::conditional_t<sizeof(T) == 1, int, T>;  // from_chars would take a char for a number
     Read value{};
     const auto [next, failure] = std::from_chars(at, end, value);
     if (failure != std::errc() || (next < end && !separator(*next)) || value < std::numeric_limits<T>::lowest() ||
         (sizeof(T) == 1 && value > std::numeric_limits<T>::max()))
-      throw FormatError(path + ": value " + std::to_string(i + 1) + " is no number of the type that the header names: \"" +
+      throw FormatError(path + ": value " + std::to_string(i + 1) +
+                        " is no number of the type that the header names: \"" +
                         printable(std::string(at, std::min<size_t>(end - at, 16))) + "\"");
     out[i] = static_cast<T>(value);
     at = next;
@@ -64,17 +78,28 @@ void parse_text(const std::string& text, T* out, int64_t count, const std::strin
 
 void parse_text(Element element, const std::string& text, void* out, int64_t count, const std::string& path) {
   switch (element) {
-    case Element::u8: return parse_text(text, static_cast<uint8_t*>(out), count, path);
-    case Element::i8: return parse_text(text, static_cast<int8_t*>(out), count, path);
-    case Element::u16: return parse_text(text, static_cast<uint16_t*>(out), count, path);
-    case Element::i16: return parse_text(text, static_cast<int16_t*>(out), count, path);
-    case Element::u32: return parse_text(text, static_cast<uint32_t*>(out), count, path);
-    case Element::i32: return parse_text(text, static_cast<int32_t*>(out), count, path);
-    case Element::u64: return parse_text(text, static_cast<uint64_t*>(out), count, path);
-    case Element::i64: return parse_text(text, static_cast<int64_t*>(out), count, path);
-    case Element::f32: return parse_text(text, static_cast<float*>(out), count, path);
-    case Element::f64: return parse_text(text, static_cast<double*>(out), count, path);
-    default: throw NotSupported(path + ": complex numbers as text are not read");
+    case Element::u8:
+      return parse_text(text, static_cast<uint8_t*>(out), count, path);
+    case Element::i8:
+      return parse_text(text, static_cast<int8_t*>(out), count, path);
+    case Element::u16:
+      return parse_text(text, static_cast<uint16_t*>(out), count, path);
+    case Element::i16:
+      return parse_text(text, static_cast<int16_t*>(out), count, path);
+    case Element::u32:
+      return parse_text(text, static_cast<uint32_t*>(out), count, path);
+    case Element::i32:
+      return parse_text(text, static_cast<int32_t*>(out), count, path);
+    case Element::u64:
+      return parse_text(text, static_cast<uint64_t*>(out), count, path);
+    case Element::i64:
+      return parse_text(text, static_cast<int64_t*>(out), count, path);
+    case Element::f32:
+      return parse_text(text, static_cast<float*>(out), count, path);
+    case Element::f64:
+      return parse_text(text, static_cast<double*>(out), count, path);
+    default:
+      throw NotSupported(path + ": complex numbers as text are not read");
   }
 }
 
@@ -91,14 +116,17 @@ void parse_hex(ByteStream& stream, uint8_t* out, int64_t bytes, const std::strin
   while (done < bytes) {
     const int64_t got = stream.read(block.data(), static_cast<int64_t>(block.size()));
     if (got == 0)
-      throw FormatError(path + ": truncated: expected " + std::to_string(bytes) + " bytes as hexadecimal digits, found " + std::to_string(done));
+      throw FormatError(path + ": truncated: expected " + std::to_string(bytes) +
+                        " bytes as hexadecimal digits, found " + std::to_string(done));
     for (int64_t i = 0; i < got && done < bytes; ++i) {
       const char c = block[static_cast<size_t>(i)];
       if (c == ' ' || c == '\n' || c == '\r' || c == '\t') continue;
       const int value = digit(c);
       if (value < 0) throw FormatError(path + ": a character that is no hexadecimal digit among the voxels");
-      if (high < 0) high = value;
-      else out[done++] = static_cast<uint8_t>(16 * high + value), high = -1;
+      if (high < 0)
+        high = value;
+      else
+        out[done++] = static_cast<uint8_t>(16 * high + value), high = -1;
     }
   }
 }
@@ -107,7 +135,8 @@ std::string rest_of(ByteStream& stream, int64_t limit, const std::string& path) 
   std::string text;
   std::vector<char> block(1 << 18);
   while (const int64_t got = stream.read(block.data(), static_cast<int64_t>(block.size()))) {
-    if (static_cast<int64_t>(text.size()) + got > limit) throw FormatError(path + ": far more data than the header says");
+    if (static_cast<int64_t>(text.size()) + got > limit)
+      throw FormatError(path + ": far more data than the header says");
     text.append(block.data(), static_cast<size_t>(got));
   }
   return text;
@@ -126,7 +155,8 @@ void read_voxels(const Header& header, const FileSource& file, ByteStream& strea
   if (header.skip_inflated == -1) {
     const std::string all = rest_of(stream, bytes + (int64_t{1} << 26), path);
     if (static_cast<int64_t>(all.size()) < bytes)
-      throw FormatError(path + ": truncated: the voxels should take " + std::to_string(bytes) + " bytes; there are " + std::to_string(all.size()));
+      throw FormatError(path + ": truncated: the voxels should take " + std::to_string(bytes) + " bytes; there are " +
+                        std::to_string(all.size()));
     std::memcpy(to, all.data() + all.size() - static_cast<size_t>(bytes), static_cast<size_t>(bytes));
     return;
   }
@@ -139,17 +169,30 @@ void read_voxels(const Header& header, const FileSource& file, ByteStream& strea
 
 int64_t bytes_of(Element element) {
   switch (element) {
-    case Element::u8: case Element::i8: return 1;
-    case Element::u16: case Element::i16: return 2;
-    case Element::u32: case Element::i32: case Element::f32: return 4;
-    case Element::u64: case Element::i64: case Element::f64: case Element::c64: return 8;
-    case Element::c128: return 16;
+    case Element::u8:
+    case Element::i8:
+      return 1;
+    case Element::u16:
+    case Element::i16:
+      return 2;
+    case Element::u32:
+    case Element::i32:
+    case Element::f32:
+      return 4;
+    case Element::u64:
+    case Element::i64:
+    case Element::f64:
+    case Element::c64:
+      return 8;
+    case Element::c128:
+      return 16;
   }
   return 1;
 }
 
 const char* name_of(Element element) {
-  constexpr const char* kNames[] = {"uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64", "complex64", "complex128"};
+  constexpr const char* kNames[] = {"uint8",  "int8",  "uint16",  "int16",   "uint32",    "int32",
+                                    "uint64", "int64", "float32", "float64", "complex64", "complex128"};
   return kNames[static_cast<int>(element)];
 }
 
@@ -201,7 +244,8 @@ at::Tensor arranged(const at::Tensor& flat, const Layout& layout) {
   const auto& s = layout.size;
   if (layout.interleaved > 1) {
     // [volume, z, y, x, value] → [volume · value, z, y, x]
-    at::Tensor out = flat.view({layout.volumes, s[0], s[1], s[2], layout.interleaved}).permute({0, 4, 1, 2, 3}).contiguous();
+    at::Tensor out =
+        flat.view({layout.volumes, s[0], s[1], s[2], layout.interleaved}).permute({0, 4, 1, 2, 3}).contiguous();
     return out.view({layout.volumes * layout.interleaved, s[0], s[1], s[2]});
   }
   if (layout.volumes > 1 || layout.has_volumes) return flat.view({layout.volumes, s[0], s[1], s[2]});
@@ -210,7 +254,8 @@ at::Tensor arranged(const at::Tensor& flat, const Layout& layout) {
 
 at::Tensor rescaled(const at::Tensor& voxels, Element element, double slope, double intercept) {
   if (slope == 1 && intercept == 0) return voxels;
-  if (element == Element::c64 || element == Element::c128) throw NotSupported("complex voxels with a scale are not read");
+  if (element == Element::c64 || element == Element::c128)
+    throw NotSupported("complex voxels with a scale are not read");
   const at::Tensor scaled = voxels.to(at::kDouble).mul_(slope).add_(intercept);
   return bytes_of(element) <= 2 || element == Element::f32 ? scaled.to(at::kFloat) : scaled;
 }
@@ -219,21 +264,24 @@ at::Tensor load_voxels(const Header& header) {
   const FileSource file(header.data_path);
   const bool packed = header.whole_compressed || header.encoding == Header::Encoding::deflate;
   std::unique_ptr<ByteStream> stream = header.whole_compressed ? inflate_stream(file)
-                                       : packed               ? inflate_stream(file, header.offset, header.data_end)
-                                                              : plain_stream(file, header.offset, header.data_end);
+                                       : packed                ? inflate_stream(file, header.offset, header.data_end)
+                                                               : plain_stream(file, header.offset, header.data_end);
   // Text needs a digit and a separator a value at least, hexadecimal two digits a byte.
   const int64_t needed = header.encoding == Header::Encoding::ascii ? checked_product(header.layout.values(), 2) - 1
                          : header.encoding == Header::Encoding::hex ? checked_product(header.layout.bytes(), 2)
                                                                     : header.layout.bytes();
-  if (header.layout.bytes() < 1) throw FormatError(file.path() + ": the sizes in its header make no number of voxels; the header is damaged");
+  if (header.layout.bytes() < 1)
+    throw FormatError(file.path() + ": the sizes in its header make no number of voxels; the header is damaged");
   stream->require(needed, file.path(), "the voxels");
   if (header.whole_compressed) stream->skip(header.offset, file.path(), "the header");
   at::Tensor flat = stored_tensor(header.layout, file.path());
   read_voxels(header, file, *stream, flat);
-  const bool binary = header.encoding == Header::Encoding::raw || header.encoding == Header::Encoding::deflate || header.encoding == Header::Encoding::hex;
+  const bool binary = header.encoding == Header::Encoding::raw || header.encoding == Header::Encoding::deflate ||
+                      header.encoding == Header::Encoding::hex;
   const bool complex = header.layout.element == Element::c64 || header.layout.element == Element::c128;
   if (binary && header.layout.swap)
-    swap_bytes(flat.mutable_data_ptr(), flat.numel() * (complex ? 2 : 1), bytes_of(header.layout.element) / (complex ? 2 : 1));
+    swap_bytes(flat.mutable_data_ptr(), flat.numel() * (complex ? 2 : 1),
+               bytes_of(header.layout.element) / (complex ? 2 : 1));
   const at::Tensor voxels = usable(flat, header.layout.element, file.path());
   return arranged(rescaled(voxels, header.layout.element, header.slope, header.intercept), header.layout);
 }

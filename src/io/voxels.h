@@ -23,11 +23,11 @@ const char* name_of(Element element);
 /// What a header says of the voxels that follow it.
 struct Layout {
   Element element = Element::u8;
-  bool swap = false;             ///< stored in the other byte order
-  Index3 size{1, 1, 1};          ///< (z, y, x)
-  int64_t interleaved = 1;       ///< values a voxel, fastest (RGB RGB …)
-  int64_t volumes = 1;           ///< whole volumes one after the other, slowest
-  bool has_volumes = false;      ///< keep the channel dimension even if it is 1
+  bool swap = false;         ///< stored in the other byte order
+  Index3 size{1, 1, 1};      ///< (z, y, x)
+  int64_t interleaved = 1;   ///< values a voxel, fastest (RGB RGB …)
+  int64_t volumes = 1;       ///< whole volumes one after the other, slowest
+  bool has_volumes = false;  ///< keep the channel dimension even if it is 1
 
   /// -1 if that overflows.
   int64_t values() const;
@@ -46,10 +46,10 @@ struct Header {
   // Where the voxels are and how.
   std::string data_path;
   enum class Encoding { raw, deflate, ascii, hex } encoding = Encoding::raw;
-  int64_t offset = 0;               ///< bytes before the voxels; in the inflated stream if `whole_compressed`
+  int64_t offset = 0;  ///< bytes before the voxels; in the inflated stream if `whole_compressed`
   int64_t data_end = -1;
-  bool whole_compressed = false;    ///< header and voxels are one gzip stream
-  int64_t skip_inflated = 0;        ///< bytes to skip after inflating; -1: the voxels are the last bytes
+  bool whole_compressed = false;  ///< header and voxels are one gzip stream
+  int64_t skip_inflated = 0;      ///< bytes to skip after inflating; -1: the voxels are the last bytes
 
   std::vector<int64_t> shape() const;
 };
@@ -69,8 +69,8 @@ at::Tensor rescaled(const at::Tensor& voxels, Element element, double slope, dou
 
 /// The one place where files' (x, y, z) order becomes ours. `axes[i]` is the step in LPS mm (x, y, z) of index axis i
 /// (x, y, z). @throws GeometryError naming `path`: not finite, singular, sheared.
-Geometry geometry_from_steps(const std::array<std::array<double, 3>, 3>& axes_xyz, const std::array<double, 3>& origin_xyz,
-                             const Index3& size_zyx, const std::string& path);
+Geometry geometry_from_steps(const std::array<std::array<double, 3>, 3>& axes_xyz,
+                             const std::array<double, 3>& origin_xyz, const Index3& size_zyx, const std::string& path);
 /// The reverse, for writers: steps of the index axes x, y, z in LPS mm (x, y, z).
 std::array<std::array<double, 3>, 3> steps_of(const Geometry& geometry);
 std::array<double, 3> origin_xyz_of(const Geometry& geometry);

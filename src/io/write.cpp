@@ -27,23 +27,41 @@ struct Stored {
 Stored storable(const Image& image, const std::string& path) {
   at::Tensor voxels = image.tensor().detach();
   switch (voxels.scalar_type()) {
-    case at::kBool: voxels = voxels.to(at::kByte); break;
-    case at::kHalf: case at::kBFloat16: voxels = voxels.to(at::kFloat); break;
-    default: break;
+    case at::kBool:
+      voxels = voxels.to(at::kByte);
+      break;
+    case at::kHalf:
+    case at::kBFloat16:
+      voxels = voxels.to(at::kFloat);
+      break;
+    default:
+      break;
   }
   voxels = voxels.cpu().contiguous();
   switch (voxels.scalar_type()) {
-    case at::kByte: return {voxels, Element::u8};
-    case at::kChar: return {voxels, Element::i8};
-    case at::kUInt16: return {voxels, Element::u16};
-    case at::kShort: return {voxels, Element::i16};
-    case at::kUInt32: return {voxels, Element::u32};
-    case at::kInt: return {voxels, Element::i32};
-    case at::kUInt64: return {voxels, Element::u64};
-    case at::kLong: return {voxels, Element::i64};
-    case at::kFloat: return {voxels, Element::f32};
-    case at::kDouble: return {voxels, Element::f64};
-    default: throw TypeMismatch(path + ": voxels of type " + c10::toString(voxels.scalar_type()) + " can't be written; use a real number type");
+    case at::kByte:
+      return {voxels, Element::u8};
+    case at::kChar:
+      return {voxels, Element::i8};
+    case at::kUInt16:
+      return {voxels, Element::u16};
+    case at::kShort:
+      return {voxels, Element::i16};
+    case at::kUInt32:
+      return {voxels, Element::u32};
+    case at::kInt:
+      return {voxels, Element::i32};
+    case at::kUInt64:
+      return {voxels, Element::u64};
+    case at::kLong:
+      return {voxels, Element::i64};
+    case at::kFloat:
+      return {voxels, Element::f32};
+    case at::kDouble:
+      return {voxels, Element::f64};
+    default:
+      throw TypeMismatch(path + ": voxels of type " + c10::toString(voxels.scalar_type()) +
+                         " can't be written; use a real number type");
   }
 }
 
@@ -73,8 +91,9 @@ class NiftiHeader {
 };
 
 int nifti_datatype(Element element) {
-  static const std::map<Element, int> kTypes{{Element::u8, 2}, {Element::i16, 4}, {Element::i32, 8}, {Element::f32, 16}, {Element::f64, 64},
-                                             {Element::i8, 256}, {Element::u16, 512}, {Element::u32, 768}, {Element::i64, 1024}, {Element::u64, 1280}};
+  static const std::map<Element, int> kTypes{
+      {Element::u8, 2},   {Element::i16, 4},   {Element::i32, 8},   {Element::f32, 16},   {Element::f64, 64},
+      {Element::i8, 256}, {Element::u16, 512}, {Element::u32, 768}, {Element::i64, 1024}, {Element::u64, 1280}};
   return kTypes.at(element);
 }
 
@@ -85,7 +104,8 @@ std::array<double, 3> quaternion_of(const double r[3][3]) {
     a = 0.5 * std::sqrt(a);
     b = 0.25 * (r[2][1] - r[1][2]) / a, c = 0.25 * (r[0][2] - r[2][0]) / a, d = 0.25 * (r[1][0] - r[0][1]) / a;
   } else {
-    const double x = 1 + r[0][0] - (r[1][1] + r[2][2]), y = 1 + r[1][1] - (r[0][0] + r[2][2]), z = 1 + r[2][2] - (r[0][0] + r[1][1]);
+    const double x = 1 + r[0][0] - (r[1][1] + r[2][2]), y = 1 + r[1][1] - (r[0][0] + r[2][2]),
+                 z = 1 + r[2][2] - (r[0][0] + r[1][1]);
     if (x > 1) {
       b = 0.5 * std::sqrt(x);
       c = 0.25 * (r[0][1] + r[1][0]) / b, d = 0.25 * (r[0][2] + r[2][0]) / b, a = 0.25 * (r[2][1] - r[1][2]) / b;
@@ -109,7 +129,8 @@ void put_nifti_geometry(const Geometry& g, NiftiHeader& header) {
   double r[3][3];
   for (int axis = 0; axis < 3; ++axis)
     for (int row = 0; row < 3; ++row) r[row][axis] = steps[axis][row] / g.spacing[2 - axis];
-  const double determinant = r[0][0] * (r[1][1] * r[2][2] - r[1][2] * r[2][1]) - r[0][1] * (r[1][0] * r[2][2] - r[1][2] * r[2][0]) +
+  const double determinant = r[0][0] * (r[1][1] * r[2][2] - r[1][2] * r[2][1]) -
+                             r[0][1] * (r[1][0] * r[2][2] - r[1][2] * r[2][0]) +
                              r[0][2] * (r[1][0] * r[2][1] - r[1][1] * r[2][0]);
   const double qfac = determinant < 0 ? -1 : 1;
   for (auto& row : r) row[2] *= qfac;
@@ -132,11 +153,19 @@ void write_nifti(const Image& image, const std::string& path, bool gzip) {
   NiftiHeader header;
   const int64_t channels = image.channels();
   for (const int64_t n : {g.size[0], g.size[1], g.size[2], channels})
-    if (n > 32767) throw InvalidArgument(path + ": NIfTI-1 holds at most 32767 voxels along an axis, this image has " + std::to_string(n) + "; write .nrrd or .mha");
+    if (n > 32767)
+      throw InvalidArgument(path + ": NIfTI-1 holds at most 32767 voxels along an axis, this image has " +
+                            std::to_string(n) + "; write .nrrd or .mha");
   header.put<int32_t>(0, 348);
   const bool four = image.tensor().dim() == 4;
-  const int16_t dim[8] = {static_cast<int16_t>(four ? 4 : 3), static_cast<int16_t>(g.size[2]), static_cast<int16_t>(g.size[1]), static_cast<int16_t>(g.size[0]),
-                          static_cast<int16_t>(four ? channels : 1), 1, 1, 1};
+  const int16_t dim[8] = {static_cast<int16_t>(four ? 4 : 3),
+                          static_cast<int16_t>(g.size[2]),
+                          static_cast<int16_t>(g.size[1]),
+                          static_cast<int16_t>(g.size[0]),
+                          static_cast<int16_t>(four ? channels : 1),
+                          1,
+                          1,
+                          1};
   for (int i = 0; i < 8; ++i) header.put<int16_t>(40 + 2 * i, dim[i]);
   for (int i = 4; i < 8; ++i) header.put<float>(76 + 4 * i, 1.0f);
   header.put<int16_t>(70, static_cast<int16_t>(nifti_datatype(element)));
@@ -177,16 +206,21 @@ void write_nrrd(const Image& image, const LabelNames& names, const std::string& 
   const bool four = image.tensor().dim() == 4;
   const auto steps = steps_of(g);
   const auto origin = origin_xyz_of(g);
-  const auto vector = [](const std::array<double, 3>& v) { return "(" + exact(v[0]) + "," + exact(v[1]) + "," + exact(v[2]) + ")"; };
+  const auto vector = [](const std::array<double, 3>& v) {
+    return "(" + exact(v[0]) + "," + exact(v[1]) + "," + exact(v[2]) + ")";
+  };
   std::ostringstream out;
-  out << "NRRD0005\ntype: " << name_of(element) << "\ndimension: " << (four ? 4 : 3) << "\nspace: left-posterior-superior\nsizes: " << g.size[2] << " " << g.size[1] << " " << g.size[0];
+  out << "NRRD0005\ntype: " << name_of(element) << "\ndimension: " << (four ? 4 : 3)
+      << "\nspace: left-posterior-superior\nsizes: " << g.size[2] << " " << g.size[1] << " " << g.size[0];
   if (four) out << " " << image.channels();
-  out << "\nspace directions: " << vector(steps[0]) << " " << vector(steps[1]) << " " << vector(steps[2]) << (four ? " none" : "") << "\nkinds: domain domain domain"
-      << (four ? " list" : "") << "\nendian: little\nencoding: gzip\nspace origin: " << vector(origin) << "\n";
+  out << "\nspace directions: " << vector(steps[0]) << " " << vector(steps[1]) << " " << vector(steps[2])
+      << (four ? " none" : "") << "\nkinds: domain domain domain" << (four ? " list" : "")
+      << "\nendian: little\nencoding: gzip\nspace origin: " << vector(origin) << "\n";
   for (const auto& [label, name] : names) out << "label_" << label << ":=" << one_line(name) << "\n";
   out << "\n";
   std::string head = out.str();
-  for (const auto& [wide, narrow] : {std::pair<std::string, std::string>{"type: float32", "type: float"}, {"type: float64", "type: double"}})
+  for (const auto& [wide, narrow] :
+       {std::pair<std::string, std::string>{"type: float32", "type: float"}, {"type: float64", "type: double"}})
     if (const size_t at = head.find(wide); at != std::string::npos) head.replace(at, wide.size(), narrow);
   AtomicFile file(path);
   file.write(head.data(), static_cast<int64_t>(head.size()));
@@ -198,19 +232,24 @@ void write_nrrd(const Image& image, const LabelNames& names, const std::string& 
 
 void write_meta(const Image& image, const LabelNames& names, const std::string& path) {
   const auto [voxels, element] = storable(image, path);
-  static const std::map<Element, const char*> kTypes{{Element::u8, "MET_UCHAR"}, {Element::i8, "MET_CHAR"}, {Element::u16, "MET_USHORT"}, {Element::i16, "MET_SHORT"},
-                                                     {Element::u32, "MET_UINT"}, {Element::i32, "MET_INT"}, {Element::u64, "MET_ULONG_LONG"}, {Element::i64, "MET_LONG_LONG"},
-                                                     {Element::f32, "MET_FLOAT"}, {Element::f64, "MET_DOUBLE"}};
+  static const std::map<Element, const char*> kTypes{{Element::u8, "MET_UCHAR"},       {Element::i8, "MET_CHAR"},
+                                                     {Element::u16, "MET_USHORT"},     {Element::i16, "MET_SHORT"},
+                                                     {Element::u32, "MET_UINT"},       {Element::i32, "MET_INT"},
+                                                     {Element::u64, "MET_ULONG_LONG"}, {Element::i64, "MET_LONG_LONG"},
+                                                     {Element::f32, "MET_FLOAT"},      {Element::f64, "MET_DOUBLE"}};
   const auto& g = image.geometry();
   const bool four = image.tensor().dim() == 4;
   const auto origin = origin_xyz_of(g);
   const int rank = four ? 4 : 3;
   std::ostringstream out;
-  out << "ObjectType = Image\nNDims = " << rank << "\nBinaryData = True\nBinaryDataByteOrderMSB = False\nCompressedData = False\nTransformMatrix =";
+  out << "ObjectType = Image\nNDims = " << rank
+      << "\nBinaryData = True\nBinaryDataByteOrderMSB = False\nCompressedData = False\nTransformMatrix =";
   for (int axis = 0; axis < rank; ++axis)
-    for (int row = 0; row < rank; ++row) out << " " << (axis < 3 && row < 3 ? exact(g.direction[2 - row][2 - axis]) : axis == row ? "1" : "0");
-  out << "\nOffset = " << exact(origin[0]) << " " << exact(origin[1]) << " " << exact(origin[2]) << (four ? " 0" : "") << "\nElementSpacing = " << exact(g.spacing[2]) << " " << exact(g.spacing[1])
-      << " " << exact(g.spacing[0]) << (four ? " 1" : "") << "\nDimSize = " << g.size[2] << " " << g.size[1] << " " << g.size[0];
+    for (int row = 0; row < rank; ++row)
+      out << " " << (axis < 3 && row < 3 ? exact(g.direction[2 - row][2 - axis]) : axis == row ? "1" : "0");
+  out << "\nOffset = " << exact(origin[0]) << " " << exact(origin[1]) << " " << exact(origin[2]) << (four ? " 0" : "")
+      << "\nElementSpacing = " << exact(g.spacing[2]) << " " << exact(g.spacing[1]) << " " << exact(g.spacing[0])
+      << (four ? " 1" : "") << "\nDimSize = " << g.size[2] << " " << g.size[1] << " " << g.size[0];
   if (four) out << " " << image.channels();
   out << "\n";
   for (const auto& [label, name] : names) out << "label_" << label << " = " << one_line(name) << "\n";
@@ -230,7 +269,8 @@ void write_any(const Image& image, const LabelNames& names, const std::string& p
   if (ends_with(low, ".mha")) return write_meta(image, names, path);
   if (ends_with(low, ".png")) return write_png(storable(image, path).voxels, path);
   if (ends_with(low, ".tif") || ends_with(low, ".tiff")) return write_tiff(storable(image, path).voxels, path);
-  throw InvalidArgument(path + ": the extension says the format: .nii, .nii.gz, .nrrd, .mha, or .png, .tif, .tiff for 2D");
+  throw InvalidArgument(path +
+                        ": the extension says the format: .nii, .nii.gz, .nrrd, .mha, or .png, .tif, .tiff for 2D");
 }
 
 }  // namespace

@@ -36,7 +36,9 @@ std::string column_name(const std::vector<std::string>& names, int64_t j) {
   return j < static_cast<int64_t>(names.size()) ? "\"" + names[j] + "\"" : "column " + std::to_string(j);
 }
 
-std::span<const double> span_of(const at::Tensor& t) { return {t.const_data_ptr<double>(), static_cast<size_t>(t.numel())}; }
+std::span<const double> span_of(const at::Tensor& t) {
+  return {t.const_data_ptr<double>(), static_cast<size_t>(t.numel())};
+}
 
 at::Tensor tensor_of(const std::vector<double>& values) {
   auto out = at::empty({static_cast<int64_t>(values.size())}, at::kDouble);
@@ -62,7 +64,8 @@ at::Tensor checked_matrix(const at::Tensor& x, const std::vector<std::string>& n
     std::string columns;
     int64_t shown = 0;
     for (int64_t j = 0; j < p; ++j)
-      if (bad[j] && ++shown <= 5) columns += (shown > 1 ? ", " : "") + column_name(names, j) + " (" + std::to_string(bad[j]) + ")";
+      if (bad[j] && ++shown <= 5)
+        columns += (shown > 1 ? ", " : "") + column_name(names, j) + " (" + std::to_string(bad[j]) + ")";
     if (shown > 5) columns += " and " + std::to_string(shown - 5) + " more columns";
     throw InvalidArgument("X has " + std::to_string(total) + " values that are NaN or infinity, in " + columns +
                           ": impute them or leave those rows or columns out");
@@ -73,7 +76,9 @@ at::Tensor checked_matrix(const at::Tensor& x, const std::vector<std::string>& n
 at::Tensor checked_vector(const at::Tensor& v, int64_t n, const std::string& what) {
   const auto out = plain(v, what);
   if (out.dim() != 1 || (n >= 0 && out.size(0) != n))
-    throw ShapeError(what + " must be a vector" + (n >= 0 ? " of " + std::to_string(n) + ", one for each row of X" : "") + "; it is " + shape_of(out));
+    throw ShapeError(what + " must be a vector" +
+                     (n >= 0 ? " of " + std::to_string(n) + ", one for each row of X" : "") + "; it is " +
+                     shape_of(out));
   int64_t bad = 0;
   for (double value : span_of(out)) bad += !std::isfinite(value);
   if (bad) throw InvalidArgument(what + " has " + std::to_string(bad) + " values that are NaN or infinity");
@@ -85,7 +90,8 @@ std::vector<char> checked_binary(const at::Tensor& y, int64_t n, const std::stri
   std::vector<char> out;
   for (double value : span_of(vector)) {
     if (value != 0 && value != 1)
-      throw InvalidArgument(what + " must be 0 or 1; it holds " + std::to_string(value) + ". Code what you ask about as 1 and all else as 0");
+      throw InvalidArgument(what + " must be 0 or 1; it holds " + std::to_string(value) +
+                            ". Code what you ask about as 1 and all else as 0");
     out.push_back(value == 1);
   }
   return out;
@@ -95,8 +101,10 @@ std::vector<double> checked_weights(const std::optional<at::Tensor>& weights, in
   if (!weights) return std::vector<double>(static_cast<size_t>(n), 1.0);
   const auto vector = checked_vector(*weights, n, "weights");
   const auto values = span_of(vector);
-  if (std::any_of(values.begin(), values.end(), [](double w) { return w < 0; })) throw InvalidArgument("weights must not be negative");
-  if (std::all_of(values.begin(), values.end(), [](double w) { return w == 0; })) throw InvalidArgument("all weights are zero");
+  if (std::any_of(values.begin(), values.end(), [](double w) { return w < 0; }))
+    throw InvalidArgument("weights must not be negative");
+  if (std::all_of(values.begin(), values.end(), [](double w) { return w == 0; }))
+    throw InvalidArgument("all weights are zero");
   return {values.begin(), values.end()};
 }
 
@@ -119,7 +127,8 @@ Standardised standardise(const at::Tensor& x, const std::vector<double>& weights
       low[j] = std::min(low[j], value);
       high[j] = std::max(high[j], value);
     }
-  if (!centre) std::fill(out.mean.begin(), out.mean.end(), 0.0);
+  if (!centre)
+    std::fill(out.mean.begin(), out.mean.end(), 0.0);
   else {  // the mean of what is left corrects the rounding of the first
     for (int64_t i = 0; i < n; ++i)
       for (int64_t j = 0; j < p; ++j) residual[j] += weights[i] / total * (from[i * p + j] - out.mean[j]);
@@ -140,7 +149,8 @@ Standardised standardise(const at::Tensor& x, const std::vector<double>& weights
   }
   for (int64_t i = 0; i < n; ++i) {
     if (ones) to[i * stride] = 1;
-    for (int64_t j = 0; j < p; ++j) to[i * stride + extra + j] = out.constant[j] ? 0.0 : (from[i * p + j] - out.mean[j]) / out.scale[j];
+    for (int64_t j = 0; j < p; ++j)
+      to[i * stride + extra + j] = out.constant[j] ? 0.0 : (from[i * p + j] - out.mean[j]) / out.scale[j];
   }
   return out;
 }
@@ -160,32 +170,39 @@ detail::PenaltyTerms penalty_terms(const FitOptions& options, const Standardised
 
 void check_options(const FitOptions& options) {
   if (!(options.penalty.alpha >= 0) || !std::isfinite(options.penalty.alpha))
-    throw InvalidArgument("alpha, the strength of the penalty, must be finite and not negative; it is " + std::to_string(options.penalty.alpha));
+    throw InvalidArgument("alpha, the strength of the penalty, must be finite and not negative; it is " +
+                          std::to_string(options.penalty.alpha));
   if (!(options.penalty.l1_ratio >= 0 && options.penalty.l1_ratio <= 1))
-    throw InvalidArgument("l1_ratio must lie in 0 (ridge) to 1 (lasso); it is " + std::to_string(options.penalty.l1_ratio));
-  if (options.max_iterations < 1 || !(options.tolerance > 0)) throw InvalidArgument("max_iterations and tolerance must be positive");
+    throw InvalidArgument("l1_ratio must lie in 0 (ridge) to 1 (lasso); it is " +
+                          std::to_string(options.penalty.l1_ratio));
+  if (options.max_iterations < 1 || !(options.tolerance > 0))
+    throw InvalidArgument("max_iterations and tolerance must be positive");
 }
 
 void check_estimable(const Standardised& columns, int64_t n, int64_t free, const FitOptions& options) {
   for (size_t j = 0; j < columns.constant.size(); ++j)
     if (columns.constant[j])
-      throw InvalidArgument(column_name(options.names, static_cast<int64_t>(j)) + " is constant: it has no coefficient without a penalty. Leave it out");
+      throw InvalidArgument(column_name(options.names, static_cast<int64_t>(j)) +
+                            " is constant: it has no coefficient without a penalty. Leave it out");
   const int64_t p = static_cast<int64_t>(columns.scale.size());
   if (n < p + free)
-    throw InvalidArgument("X has " + std::to_string(p) + " columns and " + std::to_string(n) +
-                          " subjects: without a penalty there is no one solution. Use fewer columns, or penalty=\"elastic_net\"");
+    throw InvalidArgument(
+        "X has " + std::to_string(p) + " columns and " + std::to_string(n) +
+        " subjects: without a penalty there is no one solution. Use fewer columns, or penalty=\"elastic_net\"");
 }
 
 void throw_dependent(const FitOptions& options, int64_t column) {
   throw InvalidArgument(column_name(options.names, column) +
-                        " is collinear, a linear combination of the columns before it: it has no coefficient of its own. Leave it out, or use a penalty");
+                        " is collinear, a linear combination of the columns before it: it has no coefficient of its "
+                        "own. Leave it out, or use a penalty");
 }
 
 void multiply(const at::Tensor& x, bool transposed, const std::vector<double>& v, std::vector<double>& out) {
   const int64_t n = x.size(0), p = x.size(1);
   if (n * p > kSmallProduct) {
     auto result = at::from_blob(out.data(), {static_cast<int64_t>(out.size())}, at::kDouble);
-    at::mv_out(result, transposed ? x.t() : x, at::from_blob(const_cast<double*>(v.data()), {static_cast<int64_t>(v.size())}, at::kDouble));
+    at::mv_out(result, transposed ? x.t() : x,
+               at::from_blob(const_cast<double*>(v.data()), {static_cast<int64_t>(v.size())}, at::kDouble));
     return;
   }
   const double* row = x.const_data_ptr<double>();
@@ -202,7 +219,8 @@ void multiply(const at::Tensor& x, bool transposed, const std::vector<double>& v
   }
 }
 
-void weighted_crossproduct(const at::Tensor& x, const std::vector<int64_t>& set, const double* weights, std::vector<double>& out) {
+void weighted_crossproduct(const at::Tensor& x, const std::vector<int64_t>& set, const double* weights,
+                           std::vector<double>& out) {
   const int64_t n = x.size(0), p = x.size(1), m = static_cast<int64_t>(set.size());
   out.assign(static_cast<size_t>(m * m), 0.0);
   if (m == 0) return;

@@ -46,7 +46,8 @@ void check_estimable(const Standardised& columns, int64_t n, int64_t free, const
 /// out = x v, or xᵀ v. Small ones are done here: BLAS would wake its threads for them, which costs ten times the product.
 void multiply(const at::Tensor& x, bool transposed, const std::vector<double>& v, std::vector<double>& out);
 /// xᵀ diag(w) x for the chosen columns, row-major.
-void weighted_crossproduct(const at::Tensor& x, const std::vector<int64_t>& set, const double* weights, std::vector<double>& out);
+void weighted_crossproduct(const at::Tensor& x, const std::vector<int64_t>& set, const double* weights,
+                           std::vector<double>& out);
 
 /// @throws InvalidArgument that names a column which depends linearly on those before
 [[noreturn]] void throw_dependent(const FitOptions& options, int64_t column);

@@ -10,7 +10,8 @@
 
 namespace vesalius::outcome {
 
-Concordance concordance_index(const at::Tensor& time_in, const at::Tensor& event_in, const at::Tensor& risk_in, const std::optional<at::Tensor>& weights) {
+Concordance concordance_index(const at::Tensor& time_in, const at::Tensor& event_in, const at::Tensor& risk_in,
+                              const std::optional<at::Tensor>& weights) {
   const auto time = checked_vector(time_in, -1, "time");
   const int64_t n = time.size(0);
   const auto event = checked_binary(event_in, n, "event");
@@ -27,7 +28,8 @@ Concordance concordance_index(const at::Tensor& time_in, const at::Tensor& event
   out.tied_both = counts.tied_both;
   const double pairs = out.concordant + out.discordant + out.tied_risk;
   if (!(pairs > 0))
-    throw InvalidArgument("no two of the " + std::to_string(n) + " subjects can be compared: concordance needs an event before another subject's time. " +
+    throw InvalidArgument("no two of the " + std::to_string(n) +
+                          " subjects can be compared: concordance needs an event before another subject's time. " +
                           "Are there events, and is the event coded the right way round?");
   out.value = (out.concordant + 0.5 * out.tied_risk) / pairs;
   double variance = 0;  // Σ (w_i ∂C/∂w_i)², Therneau, Atkinson, "Concordance" (vignette of R's survival)

@@ -23,7 +23,10 @@ namespace {
 class CoxModel {
  public:
   CoxModel(at::Tensor x, const detail::RiskOrder& order, std::vector<double> weights, bool efron)
-      : x_(std::move(x)), likelihood_(order, std::move(weights), efron), eta_(order.order.size()), residual_(eta_.size()) {
+      : x_(std::move(x)),
+        likelihood_(order, std::move(weights), efron),
+        eta_(order.order.size()),
+        residual_(eta_.size()) {
     for (double w : likelihood_.weights()) total_ += w;
   }
 
@@ -107,7 +110,8 @@ at::Tensor sorted_rows(const at::Tensor& x, const std::vector<int64_t>& order) {
   const int64_t p = x.size(1);
   const double* from = x.const_data_ptr<double>();
   double* to = out.data_ptr<double>();
-  for (size_t i = 0; i < order.size(); ++i) std::copy(from + order[i] * p, from + (order[i] + 1) * p, to + static_cast<int64_t>(i) * p);
+  for (size_t i = 0; i < order.size(); ++i)
+    std::copy(from + order[i] * p, from + (order[i] + 1) * p, to + static_cast<int64_t>(i) * p);
   return out;
 }
 
@@ -120,8 +124,8 @@ std::vector<int64_t> whole_numbers(const std::optional<at::Tensor>& strata, int6
 }
 
 /// Baseline at the centre of the columns, from the sums of the last evaluation.
-void baseline(const detail::PartialLikelihood& likelihood, std::span<const double> time, const std::vector<int64_t>& stratum,
-              const std::vector<int64_t>& order, CoxFit& fit) {
+void baseline(const detail::PartialLikelihood& likelihood, std::span<const double> time,
+              const std::vector<int64_t>& stratum, const std::vector<int64_t>& order, CoxFit& fit) {
   std::vector<double> expected, increment;
   likelihood.expected(expected, &increment);
   const auto& groups = likelihood.groups();
@@ -144,14 +148,17 @@ void baseline(const detail::PartialLikelihood& likelihood, std::span<const doubl
   fit.baseline_stratum = tensor_of(strata).to(at::kLong);
 }
 
-void solve(CoxModel& model, const Standardised& columns, const CoxOptions& options, std::vector<double>& b, CoxFit& fit) {
+void solve(CoxModel& model, const Standardised& columns, const CoxOptions& options, std::vector<double>& b,
+           CoxFit& fit) {
   const int64_t p = static_cast<int64_t>(b.size());
   if (options.penalty.alpha > 0) {
-    const auto result = detail::minimise(model, penalty_terms(options, columns, 0), b, {options.max_iterations, options.tolerance});
+    const auto result =
+        detail::minimise(model, penalty_terms(options, columns, 0), b, {options.max_iterations, options.tolerance});
     fit.iterations = result.iterations;
     fit.score_test = std::numeric_limits<double>::quiet_NaN();
     if (!result.converged)
-      throw ConvergenceError("penalised Cox regression did not converge in " + std::to_string(result.iterations) + " iterations: raise max_iterations or alpha");
+      throw ConvergenceError("penalised Cox regression did not converge in " + std::to_string(result.iterations) +
+                             " iterations: raise max_iterations or alpha");
     return;
   }
   auto result = detail::newton(model, b, options.max_iterations, options.tolerance);
@@ -160,10 +167,12 @@ void solve(CoxModel& model, const Standardised& columns, const CoxOptions& optio
   if (result.end == detail::NewtonEnd::dependent) throw_dependent(options, result.column);
   if (result.end == detail::NewtonEnd::diverging)
     throw ConvergenceError(
-        "the partial likelihood is monotone: some combination of the columns orders every event first in its risk set (separation), so that it grows "
+        "the partial likelihood is monotone: some combination of the columns orders every event first in its risk set "
+        "(separation), so that it grows "
         "without end and no finite estimate exists. Use penalty=\"l2\" or fewer columns");
   if (result.end == detail::NewtonEnd::exhausted)
-    throw ConvergenceError("Cox regression did not converge in " + std::to_string(options.max_iterations) + " iterations: raise max_iterations, or use a penalty");
+    throw ConvergenceError("Cox regression did not converge in " + std::to_string(options.max_iterations) +
+                           " iterations: raise max_iterations, or use a penalty");
   for (int64_t i = 0; i < p; ++i)
     for (int64_t j = 0; j < p; ++j) result.inverse[i * p + j] /= model.total() * columns.scale[i] * columns.scale[j];
   fit.covariance = tensor_of(result.inverse, p, p);
@@ -181,10 +190,14 @@ CoxFit fit_cox(const at::Tensor& x_in, const at::Tensor& time_in, const at::Tens
   const auto event = checked_binary(event_in, n, "event");
   const auto weights = checked_weights(weights_in, n);
   const auto strata = whole_numbers(strata_in, n);
-  if (std::any_of(time.begin(), time.end(), [](double t) { return t < 0; })) throw InvalidArgument("time must not be negative: follow-up starts at 0");
+  if (std::any_of(time.begin(), time.end(), [](double t) { return t < 0; }))
+    throw InvalidArgument("time must not be negative: follow-up starts at 0");
   bool any = false;
   for (int64_t i = 0; i < n; ++i) any = any || (event[i] && weights[i] > 0);
-  if (!any) throw InvalidArgument("no subject has an event: a Cox model compares those with an event to those still at risk. Is the event coded the other way round?");
+  if (!any)
+    throw InvalidArgument(
+        "no subject has an event: a Cox model compares those with an event to those still at risk. Is the event coded "
+        "the other way round?");
 
   const auto columns = standardise(x, weights, true, false);
   if (options.penalty.alpha == 0) check_estimable(columns, n, 0, options);
@@ -208,9 +221,11 @@ CoxFit fit_cox(const at::Tensor& x_in, const at::Tensor& time_in, const at::Tens
 at::Tensor predict_cox(const CoxFit& fit, const at::Tensor& x_in) {
   const auto x = checked_matrix(x_in, {});
   const int64_t p = fit.coef.size(0);
-  if (x.size(1) != p) throw ShapeError("the model has " + std::to_string(p) + " columns; X has " + std::to_string(x.size(1)));
+  if (x.size(1) != p)
+    throw ShapeError("the model has " + std::to_string(p) + " columns; X has " + std::to_string(x.size(1)));
   auto out = at::empty({x.size(0)}, at::kDouble);
-  const double *value = x.const_data_ptr<double>(), *coef = fit.coef.const_data_ptr<double>(), *mean = fit.mean.const_data_ptr<double>();
+  const double *value = x.const_data_ptr<double>(), *coef = fit.coef.const_data_ptr<double>(),
+               *mean = fit.mean.const_data_ptr<double>();
   for (int64_t i = 0; i < x.size(0); ++i) {
     double sum = 0;  // the difference first: offsets of 1e9 would eat the digits of a sum
     for (int64_t j = 0; j < p; ++j) sum += (value[i * p + j] - mean[j]) * coef[j];
@@ -219,7 +234,8 @@ at::Tensor predict_cox(const CoxFit& fit, const at::Tensor& x_in) {
   return out;
 }
 
-at::Tensor cox_cumulative_hazard(const CoxFit& fit, const at::Tensor& predictor_in, const at::Tensor& times_in, const std::optional<at::Tensor>& strata_in) {
+at::Tensor cox_cumulative_hazard(const CoxFit& fit, const at::Tensor& predictor_in, const at::Tensor& times_in,
+                                 const std::optional<at::Tensor>& strata_in) {
   const auto predictor_tensor = checked_vector(predictor_in, -1, "linear_predictor");
   const auto predictor = span_of(predictor_tensor);
   const int64_t n = static_cast<int64_t>(predictor.size());
@@ -238,7 +254,7 @@ at::Tensor cox_cumulative_hazard(const CoxFit& fit, const at::Tensor& predictor_
     const auto begin = known.begin() + (first - stratum), end = known.begin() + (last - stratum);
     for (double t : times) {
       const auto after = std::upper_bound(begin, end, t);
-      *value++ = t > *(end - 1) ? std::numeric_limits<double>::quiet_NaN()
+      *value++ = t > *(end - 1)   ? std::numeric_limits<double>::quiet_NaN()
                  : after == begin ? 0.0
                                   : std::exp(log_hazard[static_cast<size_t>(after - known.begin() - 1)] + predictor[i]);
     }

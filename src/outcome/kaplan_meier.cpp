@@ -49,8 +49,9 @@ std::vector<int64_t> labels(const at::Tensor& t, int64_t n, const std::string& w
 }
 
 /// Weighted sums of the test over one stratum.
-void add_stratum(std::span<const double> time, std::span<const char> event, const std::vector<int64_t>& group, double rho,
-                 const std::vector<int64_t>& members, std::vector<double>& observed, std::vector<double>& expected, std::vector<double>& variance) {
+void add_stratum(std::span<const double> time, std::span<const char> event, const std::vector<int64_t>& group,
+                 double rho, const std::vector<int64_t>& members, std::vector<double>& observed,
+                 std::vector<double>& expected, std::vector<double>& variance) {
   const int64_t k = static_cast<int64_t>(observed.size());
   std::vector<double> t, w(members.size(), 1.0);
   std::vector<char> e;
@@ -81,8 +82,10 @@ void add_stratum(std::span<const double> time, std::span<const char> event, cons
 
 }  // namespace
 
-SurvivalCurve kaplan_meier(const at::Tensor& time_in, const at::Tensor& event_in, double confidence, CurveInterval interval, const std::optional<at::Tensor>& weights) {
-  if (!(confidence > 0 && confidence < 1)) throw InvalidArgument("confidence must lie between 0 and 1; it is " + std::to_string(confidence));
+SurvivalCurve kaplan_meier(const at::Tensor& time_in, const at::Tensor& event_in, double confidence,
+                           CurveInterval interval, const std::optional<at::Tensor>& weights) {
+  if (!(confidence > 0 && confidence < 1))
+    throw InvalidArgument("confidence must lie between 0 and 1; it is " + std::to_string(confidence));
   const auto time = checked_vector(time_in, -1, "time");
   const int64_t n = time.size(0);
   if (n == 0) throw InvalidArgument("time is empty");
@@ -107,13 +110,14 @@ SurvivalCurve kaplan_meier(const at::Tensor& time_in, const at::Tensor& event_in
     }
     const double relative = std::sqrt(greenwood);
     const auto [low, high] = interval_of(survival, relative, z, interval);
-    const double row[9] = {time.const_data_ptr<double>()[sorted.order[now.begin]], at_risk, d, all - d, survival,
-                           survival > 0 ? survival * relative : kNotANumber, low, high, hazard};
+    const double row[9] = {time.const_data_ptr<double>()[sorted.order[now.begin]], at_risk, d,    all - d, survival,
+                           survival > 0 ? survival * relative : kNotANumber,       low,     high, hazard};
     for (int c = 0; c < 9; ++c) columns[c].push_back(row[c]);
     at_risk -= all;
   }
-  return {tensor_of(columns[0]), tensor_of(columns[1]), tensor_of(columns[2]), tensor_of(columns[3]), tensor_of(columns[4]),
-          tensor_of(columns[5]), tensor_of(columns[6]), tensor_of(columns[7]), tensor_of(columns[8])};
+  return {tensor_of(columns[0]), tensor_of(columns[1]), tensor_of(columns[2]),
+          tensor_of(columns[3]), tensor_of(columns[4]), tensor_of(columns[5]),
+          tensor_of(columns[6]), tensor_of(columns[7]), tensor_of(columns[8])};
 }
 
 double curve_quantile(const at::Tensor& time_in, const at::Tensor& curve_in, double p) {
@@ -131,7 +135,8 @@ double curve_quantile(const at::Tensor& time_in, const at::Tensor& curve_in, dou
   return kNotANumber;
 }
 
-LogRank log_rank(const at::Tensor& time_in, const at::Tensor& event_in, const at::Tensor& group_in, double rho, const std::optional<at::Tensor>& strata_in) {
+LogRank log_rank(const at::Tensor& time_in, const at::Tensor& event_in, const at::Tensor& group_in, double rho,
+                 const std::optional<at::Tensor>& strata_in) {
   const auto time = checked_vector(time_in, -1, "time");
   const int64_t n = time.size(0);
   check_times(time);
@@ -140,7 +145,9 @@ LogRank log_rank(const at::Tensor& time_in, const at::Tensor& event_in, const at
   const auto strata = strata_in ? labels(*strata_in, n, "strata") : std::vector<int64_t>(static_cast<size_t>(n), 0);
   std::map<int64_t, int64_t> number;
   for (int64_t g : group) number[g] = 0;
-  if (number.size() < 2) throw InvalidArgument("a log-rank test compares groups and needs at least 2; group holds " + std::to_string(number.size()));
+  if (number.size() < 2)
+    throw InvalidArgument("a log-rank test compares groups and needs at least 2; group holds " +
+                          std::to_string(number.size()));
   std::vector<double> names;
   for (auto& [g, i] : number) i = static_cast<int64_t>(names.size()), names.push_back(static_cast<double>(g));
   for (auto& g : group) g = number[g];
@@ -149,12 +156,14 @@ LogRank log_rank(const at::Tensor& time_in, const at::Tensor& event_in, const at
 
   const int64_t k = static_cast<int64_t>(names.size());
   std::vector<double> observed(k, 0.0), expected(k, 0.0), variance(static_cast<size_t>(k * k), 0.0);
-  for (const auto& [stratum, rows] : members) add_stratum(span_of(time), event, group, rho, rows, observed, expected, variance);
+  for (const auto& [stratum, rows] : members)
+    add_stratum(span_of(time), event, group, rho, rows, observed, expected, variance);
   // Groups in which nothing could be expected say nothing; of the others the last follows from the rest.
   std::vector<int64_t> used;
   for (int64_t a = 0; a < k; ++a)
     if (expected[a] > 0) used.push_back(a);
-  if (used.size() < 2) throw InvalidArgument("no event happened while two groups were at risk: there is nothing to compare");
+  if (used.size() < 2)
+    throw InvalidArgument("no event happened while two groups were at risk: there is nothing to compare");
   used.pop_back();
   const int64_t m = static_cast<int64_t>(used.size());
   std::vector<double> v(static_cast<size_t>(m * m)), u(static_cast<size_t>(m)), solved;
@@ -162,13 +171,15 @@ LogRank log_rank(const at::Tensor& time_in, const at::Tensor& event_in, const at
     u[a] = observed[used[a]] - expected[used[a]];
     for (int64_t b = 0; b < m; ++b) v[a * m + b] = variance[used[a] * k + used[b]];
   }
-  if (detail::cholesky(v, m, 1e-12) >= 0) throw InvalidArgument("no event happened while two groups were at risk: there is nothing to compare");
+  if (detail::cholesky(v, m, 1e-12) >= 0)
+    throw InvalidArgument("no event happened while two groups were at risk: there is nothing to compare");
   solved = u;
   detail::cholesky_solve(v, m, solved.data());
   LogRank out;
   for (int64_t a = 0; a < m; ++a) out.chi_squared += u[a] * solved[a];
   out.degrees_of_freedom = m;
-  out.p = at::special_gammaincc(tensor_of({0.5 * static_cast<double>(m)}), tensor_of({0.5 * out.chi_squared})).item<double>();
+  out.p = at::special_gammaincc(tensor_of({0.5 * static_cast<double>(m)}), tensor_of({0.5 * out.chi_squared}))
+              .item<double>();
   out.groups = tensor_of(names).to(at::kLong);
   out.observed = tensor_of(observed);
   out.expected = tensor_of(expected);

@@ -82,7 +82,8 @@ struct Prepared {
   int64_t free = 0;
 };
 
-Prepared prepare(const at::Tensor& x_in, const at::Tensor& y, const LogisticOptions& options, const std::optional<at::Tensor>& weights) {
+Prepared prepare(const at::Tensor& x_in, const at::Tensor& y, const LogisticOptions& options,
+                 const std::optional<at::Tensor>& weights) {
   check_options(options);
   const auto x = checked_matrix(x_in, options.names);
   Prepared out;
@@ -93,7 +94,8 @@ Prepared prepare(const at::Tensor& x_in, const at::Tensor& y, const LogisticOpti
     if (out.y[i]) out.positive += out.weights[i];
   }
   if (out.positive == 0 || out.positive == out.total)
-    throw InvalidArgument("y holds one class only (" + std::to_string(out.y.size()) + " times " + (out.positive == 0 ? "0" : "1") +
+    throw InvalidArgument("y holds one class only (" + std::to_string(out.y.size()) + " times " +
+                          (out.positive == 0 ? "0" : "1") +
                           "): a model needs both. With rare classes use stratified folds");
   out.free = options.fit_intercept ? 1 : 0;
   out.columns = standardise(x, out.weights, options.fit_intercept, options.fit_intercept);
@@ -122,15 +124,19 @@ void unscale(const std::vector<double>& b, const Prepared& data, double* coef, d
 }
 
 /// Newton without penalty; leaves b and gives the inverse of the mean Hessian.
-std::vector<double> unpenalised(LogisticModel& model, std::vector<double>& b, int64_t free, const LogisticOptions& options, int64_t& iterations) {
+std::vector<double> unpenalised(LogisticModel& model, std::vector<double>& b, int64_t free,
+                                const LogisticOptions& options, int64_t& iterations) {
   auto result = detail::newton(model, b, options.max_iterations, options.tolerance);
   iterations = result.iterations;
   switch (result.end) {
-    case detail::NewtonEnd::converged: return std::move(result.inverse);
-    case detail::NewtonEnd::dependent: throw_dependent(options, result.column - free);
+    case detail::NewtonEnd::converged:
+      return std::move(result.inverse);
+    case detail::NewtonEnd::dependent:
+      throw_dependent(options, result.column - free);
     case detail::NewtonEnd::diverging:
       throw ConvergenceError(
-          "the columns of X separate the classes (wholly or in part): the likelihood grows without end and no finite estimate exists. Use "
+          "the columns of X separate the classes (wholly or in part): the likelihood grows without end and no finite "
+          "estimate exists. Use "
           "penalty=\"l2\" or fewer columns");
     default:
       throw ConvergenceError("logistic regression did not converge in " + std::to_string(options.max_iterations) +
@@ -141,7 +147,8 @@ std::vector<double> unpenalised(LogisticModel& model, std::vector<double>& b, in
 /// cov(b) for the columns as they came: b_j = s_j / scale_j, b_0 = s_0 − Σ s_j mean_j / scale_j.
 at::Tensor covariance_of(const std::vector<double>& inverse, const Prepared& data) {
   const int64_t q = static_cast<int64_t>(data.columns.scale.size()) + data.free;
-  std::vector<double> t(static_cast<size_t>(q * q), 0.0), left(static_cast<size_t>(q * q), 0.0), out(static_cast<size_t>(q * q), 0.0);
+  std::vector<double> t(static_cast<size_t>(q * q), 0.0), left(static_cast<size_t>(q * q), 0.0),
+      out(static_cast<size_t>(q * q), 0.0);
   if (data.free) t[0] = 1;
   for (int64_t j = data.free; j < q; ++j) {
     t[j * q + j] = 1 / data.columns.scale[j - data.free];
@@ -158,16 +165,21 @@ at::Tensor covariance_of(const std::vector<double>& inverse, const Prepared& dat
   return tensor_of(out, q, q);
 }
 
-void penalised(LogisticModel& model, const Prepared& data, const LogisticOptions& options, std::vector<double>& b, int64_t& iterations) {
-  const auto result = detail::minimise(model, penalty_terms(options, data.columns, data.free), b, {options.max_iterations, options.tolerance});
+void penalised(LogisticModel& model, const Prepared& data, const LogisticOptions& options, std::vector<double>& b,
+               int64_t& iterations) {
+  const auto result = detail::minimise(model, penalty_terms(options, data.columns, data.free), b,
+                                       {options.max_iterations, options.tolerance});
   iterations = result.iterations;
   if (!result.converged)
-    throw ConvergenceError("penalised logistic regression did not converge in " + std::to_string(result.iterations) + " iterations (an optimality condition is off by " +
-                           std::to_string(result.violation) + "): raise max_iterations or alpha");
+    throw ConvergenceError("penalised logistic regression did not converge in " + std::to_string(result.iterations) +
+                           " iterations (an optimality condition is off by " + std::to_string(result.violation) +
+                           "): raise max_iterations or alpha");
 }
 
-std::vector<double> path_alphas(LogisticModel& model, const Prepared& data, const LogisticOptions& options, int64_t count, double min_ratio) {
-  if (count < 1 || !(min_ratio > 0 && min_ratio < 1)) throw InvalidArgument("a path needs at least one alpha, and min_ratio between 0 and 1");
+std::vector<double> path_alphas(LogisticModel& model, const Prepared& data, const LogisticOptions& options,
+                                int64_t count, double min_ratio) {
+  if (count < 1 || !(min_ratio > 0 && min_ratio < 1))
+    throw InvalidArgument("a path needs at least one alpha, and min_ratio between 0 and 1");
   auto b = start(data);
   std::vector<double> g(b.size());
   model.value(b);
@@ -178,13 +190,15 @@ std::vector<double> path_alphas(LogisticModel& model, const Prepared& data, cons
   // Ridge has no alpha that empties the model; glmnet takes the l1_ratio 0.001 for it.
   const double top = std::max(largest, 1e-300) / std::max(options.penalty.l1_ratio, 1e-3);
   std::vector<double> out;
-  for (int64_t k = 0; k < count; ++k) out.push_back(top * std::pow(min_ratio, count > 1 ? static_cast<double>(k) / static_cast<double>(count - 1) : 0.0));
+  for (int64_t k = 0; k < count; ++k)
+    out.push_back(top * std::pow(min_ratio, count > 1 ? static_cast<double>(k) / static_cast<double>(count - 1) : 0.0));
   return out;
 }
 
 /// Calls `visit(k, b, deviance ratio)` for each alpha.
 template <class Visit>
-void follow(LogisticModel& model, const Prepared& data, LogisticOptions options, const std::vector<double>& alphas, Visit&& visit) {
+void follow(LogisticModel& model, const Prepared& data, LogisticOptions options, const std::vector<double>& alphas,
+            Visit&& visit) {
   auto b = start(data);
   const double null = null_value(data);
   double ratio = 0;
@@ -203,14 +217,16 @@ std::vector<double> checked_alphas(const at::Tensor& alphas) {
   const auto vector = checked_vector(alphas, -1, "alphas");
   const auto values = span_of(vector);
   for (size_t k = 0; k < values.size(); ++k)
-    if (!(values[k] > 0) || (k > 0 && values[k] > values[k - 1])) throw InvalidArgument("alphas must be positive and descending");
+    if (!(values[k] > 0) || (k > 0 && values[k] > values[k - 1]))
+      throw InvalidArgument("alphas must be positive and descending");
   if (values.empty()) throw InvalidArgument("alphas is empty");
   return {values.begin(), values.end()};
 }
 
 }  // namespace
 
-LogisticFit fit_logistic(const at::Tensor& x, const at::Tensor& y, const LogisticOptions& options, const std::optional<at::Tensor>& weights) {
+LogisticFit fit_logistic(const at::Tensor& x, const at::Tensor& y, const LogisticOptions& options,
+                         const std::optional<at::Tensor>& weights) {
   const auto data = prepare(x, y, options, weights);
   LogisticModel model(data.columns.x, data.y, data.weights);
   auto b = start(data);
@@ -228,13 +244,15 @@ LogisticFit fit_logistic(const at::Tensor& x, const at::Tensor& y, const Logisti
   return fit;
 }
 
-LogisticPath logistic_path(const at::Tensor& x, const at::Tensor& y, const LogisticOptions& options, const std::optional<at::Tensor>& alphas,
-                           int64_t count, double min_ratio, const std::optional<at::Tensor>& weights) {
+LogisticPath logistic_path(const at::Tensor& x, const at::Tensor& y, const LogisticOptions& options,
+                           const std::optional<at::Tensor>& alphas, int64_t count, double min_ratio,
+                           const std::optional<at::Tensor>& weights) {
   const auto data = prepare(x, y, options, weights);
   LogisticModel model(data.columns.x, data.y, data.weights);
   const auto chosen = alphas ? checked_alphas(*alphas) : path_alphas(model, data, options, count, min_ratio);
   const int64_t k = static_cast<int64_t>(chosen.size()), p = static_cast<int64_t>(data.columns.scale.size());
-  LogisticPath path{tensor_of(chosen), at::empty({k, p}, at::kDouble), at::empty({k}, at::kDouble), at::empty({k}, at::kDouble)};
+  LogisticPath path{tensor_of(chosen), at::empty({k, p}, at::kDouble), at::empty({k}, at::kDouble),
+                    at::empty({k}, at::kDouble)};
   follow(model, data, options, chosen, [&](int64_t i, const std::vector<double>& b, double ratio) {
     unscale(b, data, path.coef.data_ptr<double>() + i * p, path.intercept.data_ptr<double>()[i]);
     path.deviance_ratio.data_ptr<double>()[i] = ratio;
@@ -242,8 +260,9 @@ LogisticPath logistic_path(const at::Tensor& x, const at::Tensor& y, const Logis
   return path;
 }
 
-at::Tensor logistic_cross_validation(const at::Tensor& x_in, const at::Tensor& y_in, const at::Tensor& fold, const at::Tensor& alphas,
-                                     const LogisticOptions& options, const std::optional<at::Tensor>& weights) {
+at::Tensor logistic_cross_validation(const at::Tensor& x_in, const at::Tensor& y_in, const at::Tensor& fold,
+                                     const at::Tensor& alphas, const LogisticOptions& options,
+                                     const std::optional<at::Tensor>& weights) {
   const auto x = checked_matrix(x_in, options.names);
   const int64_t n = x.size(0), p = x.size(1);
   const auto y = checked_binary(y_in, n, "y");
@@ -266,8 +285,11 @@ at::Tensor logistic_cross_validation(const at::Tensor& x_in, const at::Tensor& y
         kept_w.push_back(w[i]);
       }
     }
-    if (left.empty() || kept_y.empty()) throw InvalidArgument("fold " + std::to_string(f) + " leaves out none or all: number the folds from 0 without gaps");
-    const auto data = prepare(tensor_of(kept, static_cast<int64_t>(kept_y.size()), p), tensor_of(kept_y), options, tensor_of(kept_w));
+    if (left.empty() || kept_y.empty())
+      throw InvalidArgument("fold " + std::to_string(f) +
+                            " leaves out none or all: number the folds from 0 without gaps");
+    const auto data =
+        prepare(tensor_of(kept, static_cast<int64_t>(kept_y.size()), p), tensor_of(kept_y), options, tensor_of(kept_w));
     LogisticModel model(data.columns.x, data.y, data.weights);
     follow(model, data, options, chosen, [&](int64_t k, const std::vector<double>& b, double) {
       double intercept = 0, sum = 0, total = 0;

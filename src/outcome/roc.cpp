@@ -20,7 +20,8 @@ std::vector<char> both_classes(const at::Tensor& y) {
   auto out = checked_binary(y, -1, "y");
   const auto up = std::count(out.begin(), out.end(), 1);
   if (up == 0 || up == static_cast<std::ptrdiff_t>(out.size()))
-    throw InvalidArgument("y holds one class only: the area under the ROC curve compares positives with negatives and needs both");
+    throw InvalidArgument(
+        "y holds one class only: the area under the ROC curve compares positives with negatives and needs both");
   return out;
 }
 
@@ -30,7 +31,8 @@ RocAuc roc_auc(const at::Tensor& y, const at::Tensor& scores) {
   const auto positive = both_classes(y);
   const int64_t n = static_cast<int64_t>(positive.size());
   if (scores.dim() < 1 || scores.dim() > 2 || scores.size(-1) != n)
-    throw ShapeError("scores must be [" + std::to_string(n) + "] or [models, " + std::to_string(n) + "], one for each y");
+    throw ShapeError("scores must be [" + std::to_string(n) + "] or [models, " + std::to_string(n) +
+                     "], one for each y");
   const int64_t models = scores.dim() == 1 ? 1 : scores.size(0);
   std::vector<detail::Placements> parts;
   for (int64_t m = 0; m < models; ++m) {
@@ -44,10 +46,13 @@ RocAuc roc_auc(const at::Tensor& y, const at::Tensor& scores) {
   for (int64_t a = 0; a < models; ++a) {
     out.auc.data_ptr<double>()[a] = parts[a].auc;
     for (int64_t b = 0; b < models; ++b)
-      covariance[a * models + b] = out.positives < 2 || out.negatives < 2
-          ? kNaN
-          : detail::covariance(parts[a].positive, parts[a].auc, parts[b].positive, parts[b].auc) / static_cast<double>(out.positives) +
-                detail::covariance(parts[a].negative, parts[a].auc, parts[b].negative, parts[b].auc) / static_cast<double>(out.negatives);
+      covariance[a * models + b] =
+          out.positives < 2 || out.negatives < 2
+              ? kNaN
+              : detail::covariance(parts[a].positive, parts[a].auc, parts[b].positive, parts[b].auc) /
+                        static_cast<double>(out.positives) +
+                    detail::covariance(parts[a].negative, parts[a].auc, parts[b].negative, parts[b].auc) /
+                        static_cast<double>(out.negatives);
   }
   return out;
 }
@@ -59,7 +64,8 @@ RocCurve roc_curve(const at::Tensor& y, const at::Tensor& score) {
   std::vector<int64_t> order(values.size());
   std::iota(order.begin(), order.end(), 0);
   std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return values[a] > values[b]; });
-  const double up = static_cast<double>(std::count(positive.begin(), positive.end(), 1)), down = static_cast<double>(positive.size()) - up;
+  const double up = static_cast<double>(std::count(positive.begin(), positive.end(), 1)),
+               down = static_cast<double>(positive.size()) - up;
   std::vector<double> fpr{0}, tpr{0}, thresholds{std::numeric_limits<double>::infinity()};
   int64_t hits = 0, alarms = 0;
   for (size_t i = 0; i < order.size(); ++i) {

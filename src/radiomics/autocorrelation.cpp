@@ -40,7 +40,9 @@ at::Tensor even_transform(const at::Tensor& half, int64_t axis, int64_t length) 
 at::Tensor inverse_distance_transform(const std::array<int64_t, 3>& length, const Vec3& spacing) {
   at::Tensor weights = at::empty({length[0] / 2 + 1, length[1] / 2 + 1, length[2] / 2 + 1}, at::kDouble);
   double* out = weights.mutable_data_ptr<double>();
-  const auto square = [&](int axis, int64_t lag) { return (static_cast<double>(lag) * spacing[axis]) * (static_cast<double>(lag) * spacing[axis]); };
+  const auto square = [&](int axis, int64_t lag) {
+    return (static_cast<double>(lag) * spacing[axis]) * (static_cast<double>(lag) * spacing[axis]);
+  };
   for (int64_t z = 0; z < weights.size(0); ++z)
     for (int64_t y = 0; y < weights.size(1); ++y) {
       const double rest = square(0, z) + square(1, y);
@@ -65,7 +67,8 @@ PairSums pair_sums(const at::Tensor& centred, const at::Tensor& mask, const Vec3
 
   // Σ_lag w(lag) (f ⋆ g)(lag) = 1/N Σ_frequency W conj(F) G (Parseval); W is real as w is even. The half spectrum stands
   // for both halves, but for its first column and, with an even length, its last.
-  at::Tensor weights = inverse_distance_transform(length, spacing).mul(2.0 / static_cast<double>(length[0] * length[1] * length[2]));
+  at::Tensor weights =
+      inverse_distance_transform(length, spacing).mul(2.0 / static_cast<double>(length[0] * length[1] * length[2]));
   weights.select(2, 0).mul_(0.5);
   if (length[2] % 2 == 0) weights.select(2, weights.size(2) - 1).mul_(0.5);
   const auto sum = [&](const at::Tensor& f, const at::Tensor& g) {

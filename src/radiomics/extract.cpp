@@ -15,12 +15,14 @@ int64_t Features::index_of(std::string_view name) const {
   for (size_t i = 0; i < columns.size(); ++i) {
     const auto& [column, row] = columns[i];
     if (column == name) return i;
-    if (row->name == name || row->code == name || (!row->pyradiomics.empty() && row->pyradiomics == name)) found.push_back(i);
+    if (row->name == name || row->code == name || (!row->pyradiomics.empty() && row->pyradiomics == name))
+      found.push_back(i);
     known.push_back(column);
   }
   if (found.size() == 1) return found.front();
   if (found.empty())
-    throw InvalidArgument("there is no feature \"" + std::string(name) + "\" among these" + nearest(name, known));
+    throw InvalidArgument("there is no feature \"" + std::string(name) + "\" among these." +
+                          vesalius::detail::did_you_mean(name, known));
   std::string candidates;
   for (int64_t i : found) candidates += (candidates.empty() ? "" : ", ") + columns[i].name;
   throw InvalidArgument("\"" + std::string(name) + "\" was computed in several ways; say which: " + candidates);
@@ -28,7 +30,8 @@ int64_t Features::index_of(std::string_view name) const {
 
 double Features::at(std::string_view name) const { return values[index_of(name)]; }
 
-Features extract(const Image& image, const Mask& mask, const Settings& settings, int64_t label, Monitor* monitor, int64_t channel) {
+Features extract(const Image& image, const Mask& mask, const Settings& settings, int64_t label, Monitor* monitor,
+                 int64_t channel) {
   Features features;
   features.columns = columns(settings);
   features.settings = settings;
@@ -46,7 +49,8 @@ Features extract(const Image& image, const Mask& mask, const Settings& settings,
     for (const Variant& variant : family->variants(settings))
       for (const Value& value : family->compute(roi, variant)) {
         if (std::isnan(value.value))
-          features.reasons[features.columns[features.values.size()].name] = value.reason ? value.reason : "the result is not a number";
+          features.reasons[features.columns[features.values.size()].name] =
+              value.reason ? value.reason : "the result is not a number";
         features.values.push_back(value.value);
       }
   }

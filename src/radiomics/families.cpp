@@ -76,15 +76,19 @@ std::vector<Variant> variants_of(const Settings& settings, const std::vector<int
 
 }  // namespace
 
-std::vector<Variant> texture_variants(const Settings& settings) { return variants_of(settings, settings.glcm_distances); }
+std::vector<Variant> texture_variants(const Settings& settings) {
+  return variants_of(settings, settings.glcm_distances);
+}
 std::vector<Variant> run_variants(const Settings& settings) { return variants_of(settings, {1}); }
 
 std::vector<Variant> zone_variants(const Settings& settings) {
   std::vector<Variant> variants;
   for (const Variant& v : run_variants(settings)) {
     Variant zone{Aggregation::merged_3d, 1, ""};
-    if (v.aggregation == Aggregation::averaged_2d || v.aggregation == Aggregation::slice_merged_2d) zone = {Aggregation::averaged_2d, 1, "_2D"};
-    if (v.aggregation == Aggregation::direction_merged || v.aggregation == Aggregation::merged_2_5d) zone = {Aggregation::merged_2_5d, 1, "_2_5D"};
+    if (v.aggregation == Aggregation::averaged_2d || v.aggregation == Aggregation::slice_merged_2d)
+      zone = {Aggregation::averaged_2d, 1, "_2D"};
+    if (v.aggregation == Aggregation::direction_merged || v.aggregation == Aggregation::merged_2_5d)
+      zone = {Aggregation::merged_2_5d, 1, "_2_5D"};
     if (std::ranges::find(variants, zone.suffix, &Variant::suffix) == variants.end()) variants.push_back(zone);
   }
   return variants;
@@ -113,8 +117,9 @@ const FeatureRow& find_feature(std::string_view name) {
     for (const FeatureRow* row : found) candidates += (candidates.empty() ? "" : ", ") + std::string(row->name);
     throw InvalidArgument("\"" + std::string(name) + "\" is the code of several features; say which: " + candidates);
   }
-  throw InvalidArgument("no feature is called \"" + std::string(name) + "\"" + nearest(name, known) +
-                        ". vesalius.radiomics.catalogue() lists all, by IBSI tag, IBSI code and PyRadiomics name");
+  throw InvalidArgument("no feature is called \"" + std::string(name) + "\"." +
+                        vesalius::detail::did_you_mean(name, known) +
+                        " vesalius.radiomics.catalogue() lists all, by IBSI tag, IBSI code and PyRadiomics name");
 }
 
 std::vector<Column> columns(const Settings& settings) {
@@ -128,26 +133,6 @@ std::vector<Column> columns(const Settings& settings) {
         out.push_back({std::string(row.name) + variant.suffix, &*known});
       }
   return out;
-}
-
-std::string nearest(std::string_view name, const std::vector<std::string>& known) {
-  const auto distance = [](std::string_view a, std::string_view b) {
-    std::vector<size_t> row(b.size() + 1);
-    for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-    for (size_t i = 1; i <= a.size(); ++i) {
-      size_t corner = row[0];
-      row[0] = i;
-      for (size_t j = 1; j <= b.size(); ++j) {
-        const size_t above = row[j];
-        row[j] = std::min({row[j] + 1, row[j - 1] + 1, corner + (a[i - 1] != b[j - 1])});
-        corner = above;
-      }
-    }
-    return row.back();
-  };
-  const auto best = std::ranges::min_element(known, {}, [&](const std::string& k) { return distance(name, k); });
-  if (best == known.end() || distance(name, *best) > name.size() / 2) return "";
-  return "; did you mean \"" + *best + "\"?";
 }
 
 }  // namespace vesalius::radiomics

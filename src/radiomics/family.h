@@ -72,8 +72,10 @@ Value average(const std::vector<Input>& inputs, Value (*compute)(const Input&), 
   int64_t defined = 0;
   for (const Input& input : inputs) {
     const Value v = compute(input);
-    if (v.reason) reason = v.reason;
-    else sum += v.value, ++defined;
+    if (v.reason)
+      reason = v.reason;
+    else
+      sum += v.value, ++defined;
   }
   return defined ? Value(sum / static_cast<double>(defined)) : undefined(reason);
 }
@@ -84,8 +86,8 @@ Value average(const std::vector<Input>& inputs, Value (*compute)(const Input&), 
 template <class Input, size_t N>
 Family make_family(const FamilyInfo& info, const Row<Input> (&table)[N],
                    std::vector<Input> (*prepare)(const Roi&, const Variant&),
-                   std::vector<Variant> (*variants)(const Settings&) = one_variant,
-                   std::string_view aggregations = "", const char* why_empty = "there is nothing to compute it from") {
+                   std::vector<Variant> (*variants)(const Settings&) = one_variant, std::string_view aggregations = "",
+                   const char* why_empty = "there is nothing to compute it from") {
   Family family{info, {}, variants, {}};
   for (const auto& row : table) {
     FeatureRow filled = row.info;
@@ -105,8 +107,6 @@ Family make_family(const FamilyInfo& info, const Row<Input> (&table)[N],
   return family;
 }
 
-/// "; did you mean …?", or nothing if no name is near.
-std::string nearest(std::string_view name, const std::vector<std::string>& known);
 
 /// All families in the order of the manual (families.cpp has the list).
 const std::vector<Family>& all_families();

@@ -22,8 +22,10 @@ struct GlcmWork {
 };
 
 inline GlcmWork prepare_glcm(const at::Tensor& levels, const at::Tensor& offsets, int64_t n_levels) {
-  TORCH_CHECK_VALUE(levels.dim() == 3 && levels.scalar_type() == at::kInt, "glcm_counts: levels must be int32 [z, y, x]");
-  TORCH_CHECK_VALUE(offsets.dim() == 2 && offsets.size(1) == 3 && offsets.scalar_type() == at::kLong, "glcm_counts: offsets must be int64 [directions, 3]");
+  TORCH_CHECK_VALUE(levels.dim() == 3 && levels.scalar_type() == at::kInt,
+                    "glcm_counts: levels must be int32 [z, y, x]");
+  TORCH_CHECK_VALUE(offsets.dim() == 2 && offsets.size(1) == 3 && offsets.scalar_type() == at::kLong,
+                    "glcm_counts: offsets must be int64 [directions, 3]");
   TORCH_CHECK_VALUE(n_levels >= 1, "glcm_counts: n_levels must be at least 1, got ", n_levels);
   GlcmWork work;
   const at::Tensor dense = offsets.cpu().contiguous();
@@ -38,7 +40,8 @@ inline GlcmWork prepare_glcm(const at::Tensor& levels, const at::Tensor& offsets
   for (int64_t d = 0; d < dense.size(0); ++d) {
     if (!fits(d)) continue;
     work.directions.push_back(d);
-    for (int axis = 0; axis < 3; ++axis) work.box.margin[axis] = std::max(work.box.margin[axis], std::abs(o[3 * d + axis]));
+    for (int axis = 0; axis < 3; ++axis)
+      work.box.margin[axis] = std::max(work.box.margin[axis], std::abs(o[3 * d + axis]));
   }
   for (int64_t d : work.directions) work.steps.push_back(work.box.step(o + 3 * d));
   const auto& m = work.box.margin;

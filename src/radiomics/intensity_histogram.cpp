@@ -59,40 +59,64 @@ Value maximum_gradient(const Histogram& h) {
   return h.gradient.empty() ? undefined(kOneBin) : Value(*std::ranges::max_element(h.gradient));
 }
 Value maximum_gradient_level(const Histogram& h) {
-  return h.gradient.empty() ? undefined(kOneBin) : Value(1.0 + (std::ranges::max_element(h.gradient) - h.gradient.begin()));
+  return h.gradient.empty() ? undefined(kOneBin)
+                            : Value(1.0 + (std::ranges::max_element(h.gradient) - h.gradient.begin()));
 }
 Value minimum_gradient(const Histogram& h) {
   return h.gradient.empty() ? undefined(kOneBin) : Value(*std::ranges::min_element(h.gradient));
 }
 Value minimum_gradient_level(const Histogram& h) {
-  return h.gradient.empty() ? undefined(kOneBin) : Value(1.0 + (std::ranges::min_element(h.gradient) - h.gradient.begin()));
+  return h.gradient.empty() ? undefined(kOneBin)
+                            : Value(1.0 + (std::ranges::min_element(h.gradient) - h.gradient.begin()));
 }
 
 constexpr Row<Histogram> kTable[] = {
     // {tag, IBSI code, title, unit, formula, section, PyRadiomics}, function
     {{"ih_mean", "X6K6", "Mean discretised intensity", "1", R"(\mu = \sum_i i\, p_i)", "3.4.1", ""}, mean},
-    {{"ih_var", "CH89", "Discretised intensity variance", "1", R"(\sigma^2 = \sum_i (i - \mu)^2 p_i)", "3.4.2", ""}, variance},
-    {{"ih_skew", "88K1", "Discretised intensity skewness", "1", R"(\sum_i (i - \mu)^3 p_i / \sigma^3,\ 0 \text{ if } \sigma = 0)", "3.4.3", ""}, skewness},
-    {{"ih_kurt", "C3I7", "(Excess) discretised intensity kurtosis", "1", R"(\sum_i (i - \mu)^4 p_i / \sigma^4 - 3,\ 0 \text{ if } \sigma = 0)", "3.4.4", ""}, kurtosis},
+    {{"ih_var", "CH89", "Discretised intensity variance", "1", R"(\sigma^2 = \sum_i (i - \mu)^2 p_i)", "3.4.2", ""},
+     variance},
+    {{"ih_skew", "88K1", "Discretised intensity skewness", "1",
+      R"(\sum_i (i - \mu)^3 p_i / \sigma^3,\ 0 \text{ if } \sigma = 0)", "3.4.3", ""},
+     skewness},
+    {{"ih_kurt", "C3I7", "(Excess) discretised intensity kurtosis", "1",
+      R"(\sum_i (i - \mu)^4 p_i / \sigma^4 - 3,\ 0 \text{ if } \sigma = 0)", "3.4.4", ""},
+     kurtosis},
     {{"ih_median", "WIFQ", "Median discretised intensity", "1", R"(P_{50})", "3.4.5", ""}, median},
     {{"ih_min", "1PR8", "Minimum discretised intensity", "1", R"(\min X_d)", "3.4.6", ""}, minimum},
     {{"ih_p10", "GPMT", "10th discretised intensity percentile", "1", R"(P_{10})", "3.4.7", ""}, percentile_10},
     {{"ih_p90", "OZ0C", "90th discretised intensity percentile", "1", R"(P_{90})", "3.4.8", ""}, percentile_90},
     {{"ih_max", "3NCY", "Maximum discretised intensity", "1", R"(\max X_d)", "3.4.9", ""}, maximum},
     {{"ih_mode", "AMMC", "Intensity histogram mode", "1", R"(\arg\max_i n_i)", "3.4.10", ""}, mode},
-    {{"ih_iqr", "WR0O", "Discretised intensity interquartile range", "1", R"(P_{75} - P_{25})", "3.4.11", ""}, interquartile_range},
+    {{"ih_iqr", "WR0O", "Discretised intensity interquartile range", "1", R"(P_{75} - P_{25})", "3.4.11", ""},
+     interquartile_range},
     {{"ih_range", "5Z3W", "Discretised intensity range", "1", R"(\max X_d - \min X_d)", "3.4.12", ""}, range},
-    {{"ih_mad", "D2ZX", "Intensity histogram mean absolute deviation", "1", R"(\sum_i |i - \mu|\, p_i)", "3.4.13", ""}, mean_absolute_deviation},
-    {{"ih_rmad", "WRZB", "Intensity histogram robust mean absolute deviation", "1", R"(\frac{1}{N_{10-90}} \sum_{P_{10} \le X_{d,k} \le P_{90}} |X_{d,k} - \mu_{10-90}|)", "3.4.14", ""}, robust_mean_absolute_deviation},
-    {{"ih_medad", "4RNL", "Intensity histogram median absolute deviation", "1", R"(\sum_i |i - P_{50}|\, p_i)", "3.4.15", ""}, median_absolute_deviation},
-    {{"ih_cov", "CWYJ", "Intensity histogram coefficient of variation", "1", R"(\sigma / \mu)", "3.4.16", ""}, coefficient_of_variation},
-    {{"ih_qcod", "SLWD", "Intensity histogram quartile coefficient of dispersion", "1", R"((P_{75} - P_{25}) / (P_{75} + P_{25}))", "3.4.17", ""}, quartile_coefficient_of_dispersion},
-    {{"ih_entropy", "TLU2", "Discretised intensity entropy", "1", R"(-\sum_i p_i \log_2 p_i)", "3.4.18", "original_firstorder_Entropy"}, entropy},
-    {{"ih_uniformity", "BJ5W", "Discretised intensity uniformity", "1", R"(\sum_i p_i^2)", "3.4.19", "original_firstorder_Uniformity"}, uniformity},
-    {{"ih_max_grad", "12CE", "Maximum histogram gradient", "1", R"(\max H',\ H'_i = (n_{i+1} - n_{i-1}) / 2)", "3.4.20", ""}, maximum_gradient},
-    {{"ih_max_grad_g", "8E6O", "Maximum histogram gradient intensity", "1", R"(\arg\max_i H'_i)", "3.4.21", ""}, maximum_gradient_level},
+    {{"ih_mad", "D2ZX", "Intensity histogram mean absolute deviation", "1", R"(\sum_i |i - \mu|\, p_i)", "3.4.13", ""},
+     mean_absolute_deviation},
+    {{"ih_rmad", "WRZB", "Intensity histogram robust mean absolute deviation", "1",
+      R"(\frac{1}{N_{10-90}} \sum_{P_{10} \le X_{d,k} \le P_{90}} |X_{d,k} - \mu_{10-90}|)", "3.4.14", ""},
+     robust_mean_absolute_deviation},
+    {{"ih_medad", "4RNL", "Intensity histogram median absolute deviation", "1", R"(\sum_i |i - P_{50}|\, p_i)",
+      "3.4.15", ""},
+     median_absolute_deviation},
+    {{"ih_cov", "CWYJ", "Intensity histogram coefficient of variation", "1", R"(\sigma / \mu)", "3.4.16", ""},
+     coefficient_of_variation},
+    {{"ih_qcod", "SLWD", "Intensity histogram quartile coefficient of dispersion", "1",
+      R"((P_{75} - P_{25}) / (P_{75} + P_{25}))", "3.4.17", ""},
+     quartile_coefficient_of_dispersion},
+    {{"ih_entropy", "TLU2", "Discretised intensity entropy", "1", R"(-\sum_i p_i \log_2 p_i)", "3.4.18",
+      "original_firstorder_Entropy"},
+     entropy},
+    {{"ih_uniformity", "BJ5W", "Discretised intensity uniformity", "1", R"(\sum_i p_i^2)", "3.4.19",
+      "original_firstorder_Uniformity"},
+     uniformity},
+    {{"ih_max_grad", "12CE", "Maximum histogram gradient", "1", R"(\max H',\ H'_i = (n_{i+1} - n_{i-1}) / 2)", "3.4.20",
+      ""},
+     maximum_gradient},
+    {{"ih_max_grad_g", "8E6O", "Maximum histogram gradient intensity", "1", R"(\arg\max_i H'_i)", "3.4.21", ""},
+     maximum_gradient_level},
     {{"ih_min_grad", "VQB3", "Minimum histogram gradient", "1", R"(\min H')", "3.4.22", ""}, minimum_gradient},
-    {{"ih_min_grad_g", "RHQZ", "Minimum histogram gradient intensity", "1", R"(\arg\min_i H'_i)", "3.4.23", ""}, minimum_gradient_level},
+    {{"ih_min_grad_g", "RHQZ", "Minimum histogram gradient intensity", "1", R"(\arg\min_i H'_i)", "3.4.23", ""},
+     minimum_gradient_level},
 };
 
 std::vector<Histogram> prepare(const Roi& roi, const Variant&) {
@@ -113,7 +137,8 @@ std::vector<Histogram> prepare(const Roi& roi, const Variant&) {
 }  // namespace intensity_histogram
 
 Family make_intensity_histogram() {
-  return make_family({"intensity_histogram", "Intensity histogram", "ZVCW"}, intensity_histogram::kTable, intensity_histogram::prepare);
+  return make_family({"intensity_histogram", "Intensity histogram", "ZVCW"}, intensity_histogram::kTable,
+                     intensity_histogram::prepare);
 }
 
 }  // namespace vesalius::radiomics

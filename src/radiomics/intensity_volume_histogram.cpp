@@ -18,7 +18,9 @@ struct Volume {
 
 /// ν: the share of voxels at least as intense as `percent` of the range.
 Value volume_at(const Volume& v, int64_t percent) {
-  if (v.high == v.low) return undefined("all intensities are equal, and the setting \"resegment\" gives no range: there are no fractions of it");
+  if (v.high == v.low)
+    return undefined(
+        "all intensities are equal, and the setting \"resegment\" gives no range: there are no fractions of it");
   const int64_t level = v.low + (percent * (v.high - v.low) + 99) / 100;
   const auto at_least = v.levels.end() - std::ranges::lower_bound(v.levels, level);
   return static_cast<double>(at_least) / static_cast<double>(v.levels.size());
@@ -44,12 +46,20 @@ Value intensity_difference(const Volume& v) { return intensity_10(v).value - int
 
 constexpr Row<Volume> kTable[] = {
     // {tag, IBSI code, title, unit, formula, section, PyRadiomics}, function
-    {{"ivh_v10", "BC2M", "Volume fraction at 10% intensity", "1", R"(V_{10} = \max \{\nu_i : \gamma_i \ge 0.1\},\ \nu_i = 1 - \frac{1}{N_v} \sum_k [X_{d,k} < i],\ \gamma_i = \frac{i - \min G}{\max G - \min G})", "3.5.1", ""}, volume_10},
+    {{"ivh_v10", "BC2M", "Volume fraction at 10% intensity", "1",
+      R"(V_{10} = \max \{\nu_i : \gamma_i \ge 0.1\},\ \nu_i = 1 - \frac{1}{N_v} \sum_k [X_{d,k} < i],\ \gamma_i = \frac{i - \min G}{\max G - \min G})",
+      "3.5.1", ""},
+     volume_10},
     {{"ivh_v90", "BC2M", "Volume fraction at 90% intensity", "1", R"(V_{90})", "3.5.1", ""}, volume_90},
-    {{"ivh_i10", "GBPN", "Intensity at 10% volume", "intensity", R"(I_{10} = \min \{i : \nu_i \le 0.1\})", "3.5.2", ""}, intensity_10},
+    {{"ivh_i10", "GBPN", "Intensity at 10% volume", "intensity", R"(I_{10} = \min \{i : \nu_i \le 0.1\})", "3.5.2", ""},
+     intensity_10},
     {{"ivh_i90", "GBPN", "Intensity at 90% volume", "intensity", R"(I_{90})", "3.5.2", ""}, intensity_90},
-    {{"ivh_diff_v10_v90", "DDTU", "Volume fraction difference between 10% and 90% intensity", "1", R"(V_{10} - V_{90})", "3.5.3", ""}, volume_difference},
-    {{"ivh_diff_i10_i90", "CNV2", "Intensity difference between 10% and 90% volume", "intensity", R"(I_{10} - I_{90})", "3.5.4", ""}, intensity_difference},
+    {{"ivh_diff_v10_v90", "DDTU", "Volume fraction difference between 10% and 90% intensity", "1", R"(V_{10} - V_{90})",
+      "3.5.3", ""},
+     volume_difference},
+    {{"ivh_diff_i10_i90", "CNV2", "Intensity difference between 10% and 90% volume", "intensity", R"(I_{10} - I_{90})",
+      "3.5.4", ""},
+     intensity_difference},
 };
 
 constexpr double kWhole = 9007199254740992.0;  // 2^53: beyond it every double is whole, and levels may overflow
@@ -77,7 +87,8 @@ std::vector<Volume> prepare(const Roi& roi, const Variant&) {
   Volume v;
   const Settings& settings = roi.settings();
   const auto [low, high] = range_of(roi);
-  const bool whole = std::ranges::all_of(roi.voxels(), [](double x) { return x == std::round(x) && std::abs(x) < kWhole; });
+  const bool whole =
+      std::ranges::all_of(roi.voxels(), [](double x) { return x == std::round(x) && std::abs(x) < kWhole; });
   if (settings.ivh_bin_width && !settings.ivh_bin_count) {
     const double width = *settings.ivh_bin_width;
     v.levels = levels_of(image::discretise_bin_width(roi.intensities(), roi.intensity_mask(), width, low).contiguous());
@@ -85,7 +96,8 @@ std::vector<Volume> prepare(const Roi& roi, const Variant&) {
     v.low = 1;
     // The bins that the range fills; without one, those up to the highest voxel's.
     const bool given = settings.resegment && high == (*settings.resegment)[1];
-    v.high = given ? std::max<int64_t>(1, static_cast<int64_t>(std::ceil((high - low) / width - 1e-9))) : *std::ranges::max_element(v.levels);
+    v.high = given ? std::max<int64_t>(1, static_cast<int64_t>(std::ceil((high - low) / width - 1e-9)))
+                   : *std::ranges::max_element(v.levels);
   } else if (settings.ivh_bin_count || !whole) {
     v.high = settings.ivh_bin_count.value_or(1000);
     v.low = 1;
@@ -102,8 +114,8 @@ std::vector<Volume> prepare(const Roi& roi, const Variant&) {
 }  // namespace intensity_volume_histogram
 
 Family make_intensity_volume_histogram() {
-  return make_family({"intensity_volume_histogram", "Intensity-volume histogram", "P88C"}, intensity_volume_histogram::kTable,
-                     intensity_volume_histogram::prepare);
+  return make_family({"intensity_volume_histogram", "Intensity-volume histogram", "P88C"},
+                     intensity_volume_histogram::kTable, intensity_volume_histogram::prepare);
 }
 
 }  // namespace vesalius::radiomics

@@ -20,8 +20,12 @@ Value global_peak(const Peaks& p) { return p.global; }
 
 constexpr Row<Peaks> kTable[] = {
     // {tag, IBSI code, title, unit, formula, section, PyRadiomics}, function
-    {{"loc_peak_loc", "VJGA", "Local intensity peak", "intensity", R"(\max_{k : X_{gl,k} = \max X_{gl}} \overline{X}_k,\ \overline{X}_k \text{ the mean within } (\tfrac{3}{4 \pi})^{1/3} \text{ cm of } k)", "3.2.1", ""}, local_peak},
-    {{"loc_peak_glob", "0F91", "Global intensity peak", "intensity", R"(\max_k \overline{X}_k)", "3.2.2", ""}, global_peak},
+    {{"loc_peak_loc", "VJGA", "Local intensity peak", "intensity",
+      R"(\max_{k : X_{gl,k} = \max X_{gl}} \overline{X}_k,\ \overline{X}_k \text{ the mean within } (\tfrac{3}{4 \pi})^{1/3} \text{ cm of } k)",
+      "3.2.1", ""},
+     local_peak},
+    {{"loc_peak_glob", "0F91", "Global intensity peak", "intensity", R"(\max_k \overline{X}_k)", "3.2.2", ""},
+     global_peak},
 };
 
 /// Centres are voxels of the intensity mask; the balls take in the image around it.

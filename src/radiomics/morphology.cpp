@@ -5,9 +5,9 @@
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/linalg_eigvalsh.h>
 
+#include <vesalius/image/detail/marching_cubes_kernel.h>
 #include <vesalius/radiomics/detail/convex_hull_kernel.h>
 #include <vesalius/radiomics/detail/ellipsoid_kernel.h>
-#include <vesalius/image/detail/marching_cubes_kernel.h>
 
 #include "radiomics/autocorrelation.h"
 #include "radiomics/family.h"
@@ -17,12 +17,12 @@ namespace morphology {
 
 /// What the features are made of, in mm.
 struct Shape {
-  double volume = 0, area = 0;            ///< of the mesh
-  double voxel_volume = 0;                ///< N_v times a voxel's
-  double box_volume = 0, box_area = 0;    ///< of the mesh's axis-aligned bounding box
+  double volume = 0, area = 0;          ///< of the mesh
+  double voxel_volume = 0;              ///< N_v times a voxel's
+  double box_volume = 0, box_area = 0;  ///< of the mesh's axis-aligned bounding box
   double hull_volume = 0, hull_area = 0, diameter = 0;
-  std::array<double, 3> variances{};      ///< of the voxels' centres along the principal axes, largest first
-  double centre_shift = 0;                ///< NaN if the intensities add up to 0
+  std::array<double, 3> variances{};           ///< of the voxels' centres along the principal axes, largest first
+  double centre_shift = 0;                     ///< NaN if the intensities add up to 0
   double n = 0, mean = 0, sum_of_squares = 0;  ///< of the intensity mask; squares about the mean
   PairSums pairs;
 };
@@ -31,7 +31,9 @@ constexpr const char* kFlat = "the region is flat: one of its principal axes has
 constexpr const char* kOnePoint = "the region is one voxel: its principal axes have no length";
 constexpr const char* kConstant = "all intensities are equal: the measure divides by their variance";
 
-double sphere_area(const Shape& s) { return std::cbrt(36 * std::numbers::pi * s.volume * s.volume); }  // of the same volume
+double sphere_area(const Shape& s) {
+  return std::cbrt(36 * std::numbers::pi * s.volume * s.volume);
+}  // of the same volume
 double semi_axis(const Shape& s, int axis) { return 2 * std::sqrt(s.variances[axis]); }
 
 Value volume(const Shape& s) { return s.volume; }
@@ -44,7 +46,8 @@ Value spherical_disproportion(const Shape& s) { return s.area / sphere_area(s); 
 Value sphericity(const Shape& s) { return sphere_area(s) / s.area; }
 Value asphericity(const Shape& s) { return s.area / sphere_area(s) - 1; }
 Value centre_of_mass_shift(const Shape& s) {
-  return std::isnan(s.centre_shift) ? undefined("the intensities add up to 0: they have no centre of mass") : Value(s.centre_shift);
+  return std::isnan(s.centre_shift) ? undefined("the intensities add up to 0: they have no centre of mass")
+                                    : Value(s.centre_shift);
 }
 Value diameter(const Shape& s) { return s.diameter; }
 Value major_axis(const Shape& s) { return 2 * semi_axis(s, 0); }
@@ -80,31 +83,75 @@ Value geary(const Shape& s) {
 
 constexpr Row<Shape> kTable[] = {
     // {tag, IBSI code, title, unit, formula, section, PyRadiomics}, function
-    {{"morph_volume", "RNU0", "Volume (mesh)", "mm3", R"(V = |\sum_k a_k \cdot (b_k \times c_k) / 6|)", "3.1.1", "original_shape_MeshVolume"}, volume},
-    {{"morph_vol_approx", "YEKZ", "Volume (voxel counting)", "mm3", R"(\sum_k V_k)", "3.1.2", "original_shape_VoxelVolume"}, volume_by_counting},
-    {{"morph_area_mesh", "C0JK", "Surface area (mesh)", "mm2", R"(A = \sum_k |(b_k - a_k) \times (c_k - a_k)| / 2)", "3.1.3", "original_shape_SurfaceArea"}, area},
-    {{"morph_av", "2PR5", "Surface to volume ratio", "1/mm", R"(A / V)", "3.1.4", "original_shape_SurfaceVolumeRatio"}, surface_to_volume},
-    {{"morph_comp_1", "SKGS", "Compactness 1", "1", R"(V / (\sqrt{\pi} A^{3/2}))", "3.1.5", "original_shape_Compactness1"}, compactness_1},
-    {{"morph_comp_2", "BQWJ", "Compactness 2", "1", R"(36 \pi V^2 / A^3)", "3.1.6", "original_shape_Compactness2"}, compactness_2},
-    {{"morph_sph_dispr", "KRCK", "Spherical disproportion", "1", R"(A / (36 \pi V^2)^{1/3})", "3.1.7", "original_shape_SphericalDisproportion"}, spherical_disproportion},
-    {{"morph_sphericity", "QCFX", "Sphericity", "1", R"((36 \pi V^2)^{1/3} / A)", "3.1.8", "original_shape_Sphericity"}, sphericity},
+    {{"morph_volume", "RNU0", "Volume (mesh)", "mm3", R"(V = |\sum_k a_k \cdot (b_k \times c_k) / 6|)", "3.1.1",
+      "original_shape_MeshVolume"},
+     volume},
+    {{"morph_vol_approx", "YEKZ", "Volume (voxel counting)", "mm3", R"(\sum_k V_k)", "3.1.2",
+      "original_shape_VoxelVolume"},
+     volume_by_counting},
+    {{"morph_area_mesh", "C0JK", "Surface area (mesh)", "mm2", R"(A = \sum_k |(b_k - a_k) \times (c_k - a_k)| / 2)",
+      "3.1.3", "original_shape_SurfaceArea"},
+     area},
+    {{"morph_av", "2PR5", "Surface to volume ratio", "1/mm", R"(A / V)", "3.1.4", "original_shape_SurfaceVolumeRatio"},
+     surface_to_volume},
+    {{"morph_comp_1", "SKGS", "Compactness 1", "1", R"(V / (\sqrt{\pi} A^{3/2}))", "3.1.5",
+      "original_shape_Compactness1"},
+     compactness_1},
+    {{"morph_comp_2", "BQWJ", "Compactness 2", "1", R"(36 \pi V^2 / A^3)", "3.1.6", "original_shape_Compactness2"},
+     compactness_2},
+    {{"morph_sph_dispr", "KRCK", "Spherical disproportion", "1", R"(A / (36 \pi V^2)^{1/3})", "3.1.7",
+      "original_shape_SphericalDisproportion"},
+     spherical_disproportion},
+    {{"morph_sphericity", "QCFX", "Sphericity", "1", R"((36 \pi V^2)^{1/3} / A)", "3.1.8", "original_shape_Sphericity"},
+     sphericity},
     {{"morph_asphericity", "25C7", "Asphericity", "1", R"((A^3 / (36 \pi V^2))^{1/3} - 1)", "3.1.9", ""}, asphericity},
-    {{"morph_com", "KLMA", "Centre of mass shift", "mm", R"(\|CoM_{geom} - CoM_{gl}\|)", "3.1.10", ""}, centre_of_mass_shift},
-    {{"morph_diam", "L0JK", "Maximum 3D diameter", "mm", R"(\max_{k_1, k_2} \|X_{vx,k_1} - X_{vx,k_2}\|)", "3.1.11", "original_shape_Maximum3DDiameter"}, diameter},
-    {{"morph_pca_maj_axis", "TDIC", "Major axis length", "mm", R"(4 \sqrt{\lambda_{major}})", "3.1.12", "original_shape_MajorAxisLength"}, major_axis},
-    {{"morph_pca_min_axis", "P9VJ", "Minor axis length", "mm", R"(4 \sqrt{\lambda_{minor}})", "3.1.13", "original_shape_MinorAxisLength"}, minor_axis},
-    {{"morph_pca_least_axis", "7J51", "Least axis length", "mm", R"(4 \sqrt{\lambda_{least}})", "3.1.14", "original_shape_LeastAxisLength"}, least_axis},
-    {{"morph_pca_elongation", "Q3CK", "Elongation", "1", R"(\sqrt{\lambda_{minor} / \lambda_{major}})", "3.1.15", "original_shape_Elongation"}, elongation},
-    {{"morph_pca_flatness", "N17B", "Flatness", "1", R"(\sqrt{\lambda_{least} / \lambda_{major}})", "3.1.16", "original_shape_Flatness"}, flatness},
-    {{"morph_vol_dens_aabb", "PBX1", "Volume density (axis-aligned bounding box)", "1", R"(V / V_{aabb})", "3.1.17", ""}, volume_density_box},
-    {{"morph_area_dens_aabb", "R59B", "Area density (axis-aligned bounding box)", "1", R"(A / A_{aabb})", "3.1.18", ""}, area_density_box},
-    {{"morph_vol_dens_aee", "6BDE", "Volume density (approximate enclosing ellipsoid)", "1", R"(3 V / (4 \pi a b c),\ a = 2 \sqrt{\lambda_{major}}, \ldots)", "3.1.21", ""}, volume_density_ellipsoid},
-    {{"morph_area_dens_aee", "RDD2", "Area density (approximate enclosing ellipsoid)", "1", R"(A / A_{aee},\ A_{aee} = 4 \pi a b \sum_{\nu=0}^{20} \frac{(\alpha\beta)^\nu}{1 - 4\nu^2} P_\nu(\frac{\alpha^2 + \beta^2}{2\alpha\beta}))", "3.1.22", ""}, area_density_ellipsoid},
-    {{"morph_vol_dens_conv_hull", "R3ER", "Volume density (convex hull)", "1", R"(V / V_{convex})", "3.1.25", ""}, volume_density_hull},
-    {{"morph_area_dens_conv_hull", "7T7F", "Area density (convex hull)", "1", R"(A / A_{convex})", "3.1.26", ""}, area_density_hull},
-    {{"morph_integ_int", "99N0", "Integrated intensity", "intensity mm3", R"(V \frac{1}{N_{v,gl}} \sum_k X_{gl,k})", "3.1.27", ""}, integrated_intensity},
-    {{"morph_moran_i", "N365", "Moran's I index", "1", R"(\frac{N}{\sum_{k_1 \ne k_2} w_{k_1 k_2}} \frac{\sum_{k_1 \ne k_2} w_{k_1 k_2} (X_{k_1} - \mu)(X_{k_2} - \mu)}{\sum_k (X_k - \mu)^2},\ w = 1 / \text{distance})", "3.1.28", ""}, moran},
-    {{"morph_geary_c", "NPT7", "Geary's C measure", "1", R"(\frac{N - 1}{2 \sum_{k_1 \ne k_2} w_{k_1 k_2}} \frac{\sum_{k_1 \ne k_2} w_{k_1 k_2} (X_{k_1} - X_{k_2})^2}{\sum_k (X_k - \mu)^2})", "3.1.29", ""}, geary},
+    {{"morph_com", "KLMA", "Centre of mass shift", "mm", R"(\|CoM_{geom} - CoM_{gl}\|)", "3.1.10", ""},
+     centre_of_mass_shift},
+    {{"morph_diam", "L0JK", "Maximum 3D diameter", "mm", R"(\max_{k_1, k_2} \|X_{vx,k_1} - X_{vx,k_2}\|)", "3.1.11",
+      "original_shape_Maximum3DDiameter"},
+     diameter},
+    {{"morph_pca_maj_axis", "TDIC", "Major axis length", "mm", R"(4 \sqrt{\lambda_{major}})", "3.1.12",
+      "original_shape_MajorAxisLength"},
+     major_axis},
+    {{"morph_pca_min_axis", "P9VJ", "Minor axis length", "mm", R"(4 \sqrt{\lambda_{minor}})", "3.1.13",
+      "original_shape_MinorAxisLength"},
+     minor_axis},
+    {{"morph_pca_least_axis", "7J51", "Least axis length", "mm", R"(4 \sqrt{\lambda_{least}})", "3.1.14",
+      "original_shape_LeastAxisLength"},
+     least_axis},
+    {{"morph_pca_elongation", "Q3CK", "Elongation", "1", R"(\sqrt{\lambda_{minor} / \lambda_{major}})", "3.1.15",
+      "original_shape_Elongation"},
+     elongation},
+    {{"morph_pca_flatness", "N17B", "Flatness", "1", R"(\sqrt{\lambda_{least} / \lambda_{major}})", "3.1.16",
+      "original_shape_Flatness"},
+     flatness},
+    {{"morph_vol_dens_aabb", "PBX1", "Volume density (axis-aligned bounding box)", "1", R"(V / V_{aabb})", "3.1.17",
+      ""},
+     volume_density_box},
+    {{"morph_area_dens_aabb", "R59B", "Area density (axis-aligned bounding box)", "1", R"(A / A_{aabb})", "3.1.18", ""},
+     area_density_box},
+    {{"morph_vol_dens_aee", "6BDE", "Volume density (approximate enclosing ellipsoid)", "1",
+      R"(3 V / (4 \pi a b c),\ a = 2 \sqrt{\lambda_{major}}, \ldots)", "3.1.21", ""},
+     volume_density_ellipsoid},
+    {{"morph_area_dens_aee", "RDD2", "Area density (approximate enclosing ellipsoid)", "1",
+      R"(A / A_{aee},\ A_{aee} = 4 \pi a b \sum_{\nu=0}^{20} \frac{(\alpha\beta)^\nu}{1 - 4\nu^2} P_\nu(\frac{\alpha^2 + \beta^2}{2\alpha\beta}))",
+      "3.1.22", ""},
+     area_density_ellipsoid},
+    {{"morph_vol_dens_conv_hull", "R3ER", "Volume density (convex hull)", "1", R"(V / V_{convex})", "3.1.25", ""},
+     volume_density_hull},
+    {{"morph_area_dens_conv_hull", "7T7F", "Area density (convex hull)", "1", R"(A / A_{convex})", "3.1.26", ""},
+     area_density_hull},
+    {{"morph_integ_int", "99N0", "Integrated intensity", "intensity mm3", R"(V \frac{1}{N_{v,gl}} \sum_k X_{gl,k})",
+      "3.1.27", ""},
+     integrated_intensity},
+    {{"morph_moran_i", "N365", "Moran's I index", "1",
+      R"(\frac{N}{\sum_{k_1 \ne k_2} w_{k_1 k_2}} \frac{\sum_{k_1 \ne k_2} w_{k_1 k_2} (X_{k_1} - \mu)(X_{k_2} - \mu)}{\sum_k (X_k - \mu)^2},\ w = 1 / \text{distance})",
+      "3.1.28", ""},
+     moran},
+    {{"morph_geary_c", "NPT7", "Geary's C measure", "1",
+      R"(\frac{N - 1}{2 \sum_{k_1 \ne k_2} w_{k_1 k_2}} \frac{\sum_{k_1 \ne k_2} w_{k_1 k_2} (X_{k_1} - X_{k_2})^2}{\sum_k (X_k - \mu)^2})",
+      "3.1.29", ""},
+     geary},
 };
 
 void fill_hull(Shape& s, const bool* mask, const Index3& size, const Vec3& spacing) {

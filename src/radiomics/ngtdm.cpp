@@ -29,32 +29,50 @@ double sum_ps(const Ngtdm& m) {
   return sum;
 }
 
-Value coarseness(const Ngtdm& m) { return sum_ps(m) > 0 ? std::min(1e6, 1 / sum_ps(m)) : 1e6; }  // the manual's stand-in for 1/0
+Value coarseness(const Ngtdm& m) {
+  return sum_ps(m) > 0 ? std::min(1e6, 1 / sum_ps(m)) : 1e6;
+}  // the manual's stand-in for 1/0
 Value contrast(const Ngtdm& m) {
   const auto n = static_cast<double>(m.levels.size());
   if (n < 2) return 0.0;
-  return over_pairs(m, [](const Level& a, const Level& b) { return a.p * b.p * (a.i - b.i) * (a.i - b.i); }) / (n * (n - 1)) * m.sum_s / m.n_vc;
+  return over_pairs(m, [](const Level& a, const Level& b) { return a.p * b.p * (a.i - b.i) * (a.i - b.i); }) /
+         (n * (n - 1)) * m.sum_s / m.n_vc;
 }
 Value busyness(const Ngtdm& m) {
   if (m.levels.size() < 2) return 0.0;
   const double scale = over_pairs(m, [](const Level& a, const Level& b) { return std::abs(a.i * a.p - b.i * b.p); });
-  return scale > 0 ? Value(sum_ps(m) / scale) : undefined("i p_i is the same for all levels: busyness divides by its differences");
+  return scale > 0 ? Value(sum_ps(m) / scale)
+                   : undefined("i p_i is the same for all levels: busyness divides by its differences");
 }
 Value complexity(const Ngtdm& m) {
-  return over_pairs(m, [](const Level& a, const Level& b) { return std::abs(a.i - b.i) * (a.p * a.s + b.p * b.s) / (a.p + b.p); }) / m.n_vc;
+  return over_pairs(m, [](const Level& a,
+                          const Level& b) { return std::abs(a.i - b.i) * (a.p * a.s + b.p * b.s) / (a.p + b.p); }) /
+         m.n_vc;
 }
 Value strength(const Ngtdm& m) {
   if (m.sum_s == 0) return 0.0;
-  return over_pairs(m, [](const Level& a, const Level& b) { return (a.p + b.p) * (a.i - b.i) * (a.i - b.i); }) / m.sum_s;
+  return over_pairs(m, [](const Level& a, const Level& b) { return (a.p + b.p) * (a.i - b.i) * (a.i - b.i); }) /
+         m.sum_s;
 }
 
 constexpr Row<Ngtdm> kTable[] = {
     // {tag, IBSI code, title, unit, formula, section, PyRadiomics}, function
-    {{"ngt_coarseness", "QCDE", "Coarseness", "1", R"(1 / \sum_i p_i s_i)", "3.10.1", "original_ngtdm_Coarseness"}, coarseness},
-    {{"ngt_contrast", "65HE", "Contrast", "1", R"(\frac{1}{N_{g,p} (N_{g,p} - 1)} \sum_{ij} p_i p_j (i - j)^2 \frac{1}{N_{v,c}} \sum_i s_i)", "3.10.2", "original_ngtdm_Contrast"}, contrast},
-    {{"ngt_busyness", "NQ30", "Busyness", "1", R"(\sum_i p_i s_i / \sum_{ij} |i p_i - j p_j|)", "3.10.3", "original_ngtdm_Busyness"}, busyness},
-    {{"ngt_complexity", "HDEZ", "Complexity", "1", R"(\frac{1}{N_{v,c}} \sum_{ij} |i - j| \frac{p_i s_i + p_j s_j}{p_i + p_j})", "3.10.4", "original_ngtdm_Complexity"}, complexity},
-    {{"ngt_strength", "1X9X", "Strength", "1", R"(\sum_{ij} (p_i + p_j)(i - j)^2 / \sum_i s_i)", "3.10.5", "original_ngtdm_Strength"}, strength},
+    {{"ngt_coarseness", "QCDE", "Coarseness", "1", R"(1 / \sum_i p_i s_i)", "3.10.1", "original_ngtdm_Coarseness"},
+     coarseness},
+    {{"ngt_contrast", "65HE", "Contrast", "1",
+      R"(\frac{1}{N_{g,p} (N_{g,p} - 1)} \sum_{ij} p_i p_j (i - j)^2 \frac{1}{N_{v,c}} \sum_i s_i)", "3.10.2",
+      "original_ngtdm_Contrast"},
+     contrast},
+    {{"ngt_busyness", "NQ30", "Busyness", "1", R"(\sum_i p_i s_i / \sum_{ij} |i p_i - j p_j|)", "3.10.3",
+      "original_ngtdm_Busyness"},
+     busyness},
+    {{"ngt_complexity", "HDEZ", "Complexity", "1",
+      R"(\frac{1}{N_{v,c}} \sum_{ij} |i - j| \frac{p_i s_i + p_j s_j}{p_i + p_j})", "3.10.4",
+      "original_ngtdm_Complexity"},
+     complexity},
+    {{"ngt_strength", "1X9X", "Strength", "1", R"(\sum_{ij} (p_i + p_j)(i - j)^2 / \sum_i s_i)", "3.10.5",
+      "original_ngtdm_Strength"},
+     strength},
 };
 
 std::vector<Ngtdm> prepare(const Roi& roi, const Variant& variant) {
@@ -89,8 +107,8 @@ std::vector<Ngtdm> prepare(const Roi& roi, const Variant& variant) {
 }  // namespace ngtdm
 
 Family make_ngtdm() {
-  return make_family({"ngtdm", "Neighbourhood grey tone difference", "IPET"}, ngtdm::kTable, ngtdm::prepare, zone_variants, kThreeAggregations,
-                     "no voxel of the region has a neighbour in it");
+  return make_family({"ngtdm", "Neighbourhood grey tone difference", "IPET"}, ngtdm::kTable, ngtdm::prepare,
+                     zone_variants, kThreeAggregations, "no voxel of the region has a neighbour in it");
 }
 
 }  // namespace vesalius::radiomics

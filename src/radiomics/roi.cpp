@@ -60,7 +60,8 @@ at::Tensor interpolated(const at::Tensor& whole, const Geometry& old, const Geom
     const auto first_source = static_cast<int64_t>(std::floor(box.start[axis] * ratio + shift)) - reach;
     const auto last_source = static_cast<int64_t>(std::ceil(last * ratio + shift)) + reach;
     source.start[axis] = std::clamp<int64_t>(first_source, 0, old.size[axis] - 1);
-    source.count[axis] = std::clamp<int64_t>(last_source, source.start[axis], old.size[axis] - 1) - source.start[axis] + 1;
+    source.count[axis] =
+        std::clamp<int64_t>(last_source, source.start[axis], old.size[axis] - 1) - source.start[axis] + 1;
   }
   const Image part(cropped(whole, source).to(at::kDouble), old.cropped(source.start, source.count));
   return image::resample_like(part, target.cropped(box.start, box.count), interpolation).tensor();
@@ -108,7 +109,8 @@ std::optional<Box> box_of(const at::Tensor& labels, int64_t label) {
   std::optional<Box> box;
   AT_DISPATCH_INTEGRAL_TYPES(dense.scalar_type(), "box_of", [&] {
     if (static_cast<int64_t>(static_cast<scalar_t>(label)) == label)
-      box = scan(dense.const_data_ptr<scalar_t>(), dense.size(0), dense.size(1), dense.size(2), static_cast<scalar_t>(label));
+      box = scan(dense.const_data_ptr<scalar_t>(), dense.size(0), dense.size(1), dense.size(2),
+                 static_cast<scalar_t>(label));
   });
   return box;
 }
@@ -117,11 +119,12 @@ Roi::Roi(const Image& image, const Mask& mask, const Settings& settings, int64_t
     : settings_(settings), device_(image.tensor().device()) {
   settings_.validate();
   if (channel < 0 || channel >= image.channels())
-    throw InvalidArgument("channel " + std::to_string(channel) + " isn't there: the image has " + std::to_string(image.channels()) +
-                          " channel(s), counted from 0");
+    throw InvalidArgument("channel " + std::to_string(channel) + " isn't there: the image has " +
+                          std::to_string(image.channels()) + " channel(s), counted from 0");
   mask.geometry().require_same(image.geometry(), "the mask", "the image");
   const at::Tensor all = image.tensor().dim() == 4 ? image.tensor().select(0, channel) : image.tensor();
-  if (all.is_complex()) throw TypeMismatch("features are of real intensities; the image is complex: take its magnitude first");
+  if (all.is_complex())
+    throw TypeMismatch("features are of real intensities; the image is complex: take its magnitude first");
   const auto box = box_of(mask.tensor(), label);
   if (!box) {
     mask.select(label);  // throws, with the labels that are there
@@ -139,8 +142,9 @@ Roi::Roi(const Image& image, const Mask& mask, const Settings& settings, int64_t
                  .ge(settings_.mask_threshold - 1e-9);
     const auto found = box_of(inside.to(at::kByte), 1);
     if (!found)
-      throw InvalidArgument("label " + std::to_string(label) + " vanishes when interpolated to " + grid_.to_string() +
-                            ": it is smaller than the new voxels. Use a finer setting \"resample\", or a lower \"mask_threshold\"");
+      throw InvalidArgument(
+          "label " + std::to_string(label) + " vanishes when interpolated to " + grid_.to_string() +
+          ": it is smaller than the new voxels. Use a finer setting \"resample\", or a lower \"mask_threshold\"");
     inside = cropped(inside, *found);
     for (int axis = 0; axis < 3; ++axis) place_.start[axis] = part.start[axis] + found->start[axis];
     place_.count = found->count;
@@ -152,14 +156,16 @@ Roi::Roi(const Image& image, const Mask& mask, const Settings& settings, int64_t
   morphological_voxels_ = morphological_.sum().item<int64_t>();
   const int64_t broken = at::isfinite(intensities_).logical_not().logical_and(morphological_).sum().item<int64_t>();
   if (broken > 0)
-    throw InvalidArgument(std::to_string(broken) + " of " + std::to_string(morphological_voxels_) + " voxels of label " +
-                          std::to_string(label) + " are NaN or infinite. Repair the image or take them out of the mask" +
-                          (settings_.resample ? "; interpolation spreads such voxels, also from outside the mask" : ""));
+    throw InvalidArgument(
+        std::to_string(broken) + " of " + std::to_string(morphological_voxels_) + " voxels of label " +
+        std::to_string(label) + " are NaN or infinite. Repair the image or take them out of the mask" +
+        (settings_.resample ? "; interpolation spreads such voxels, also from outside the mask" : ""));
   resegment();
 }
 
 at::Tensor Roi::intensities_in(const Box& box) const {
-  at::Tensor voxels = settings_.resample ? interpolated(whole_, whole_geometry_, grid_, box, settings_.interpolation) : cropped(whole_, box);
+  at::Tensor voxels = settings_.resample ? interpolated(whole_, whole_geometry_, grid_, box, settings_.interpolation)
+                                         : cropped(whole_, box);
   voxels = voxels.to(at::kCPU, at::kDouble).contiguous();
   return settings_.round_intensities ? at::round(voxels) : voxels;
 }

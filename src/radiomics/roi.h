@@ -42,8 +42,8 @@ class Roi {
   Roi(const Image& image, const Mask& mask, const Settings& settings, int64_t label, int64_t channel);
 
   const Settings& settings() const { return settings_; }
-  at::Device device() const { return device_; }            ///< the image's: counting kernels may run there
-  const Geometry& geometry() const { return geometry_; }   ///< of the box
+  at::Device device() const { return device_; }                         ///< the image's: counting kernels may run there
+  const Geometry& geometry() const { return geometry_; }                ///< of the box
   const at::Tensor& intensities() const { return intensities_; }        ///< float64 [z, y, x], CPU, contiguous
   const at::Tensor& morphological() const { return morphological_; }    ///< bool, CPU, contiguous
   const at::Tensor& intensity_mask() const { return intensity_mask_; }  ///< bool, CPU, contiguous

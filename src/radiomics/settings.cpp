@@ -17,9 +17,9 @@ struct AggregationWord {
   const char* code;
 };
 constexpr AggregationWord kWords[] = {
-    {Aggregation::averaged_2d, "2D_avg", "BTW3"},       {Aggregation::slice_merged_2d, "2D_comb", "SUJT"},
+    {Aggregation::averaged_2d, "2D_avg", "BTW3"},        {Aggregation::slice_merged_2d, "2D_comb", "SUJT"},
     {Aggregation::direction_merged, "2_5D_avg", "JJUI"}, {Aggregation::merged_2_5d, "2_5D_comb", "ZW7Z"},
-    {Aggregation::averaged_3d, "3D_avg", "ITBB"},       {Aggregation::merged_3d, "3D_comb", "IAZD"},
+    {Aggregation::averaged_3d, "3D_avg", "ITBB"},        {Aggregation::merged_3d, "3D_comb", "IAZD"},
 };
 
 [[noreturn]] void wrong(const std::string& name, const std::string& must, const std::string& is) {
@@ -49,14 +49,20 @@ void from_string(const std::string& text, Aggregation& out) {
 void Settings::validate() const {
   if (resample)
     for (double s : *resample)
-      if (!(s >= 0) || !std::isfinite(s)) wrong("resample", "spacings in mm (z, y, x), each positive, or 0 to keep that axis", std::to_string(s));
-  if (!(mask_threshold > 0 && mask_threshold <= 1)) wrong("mask_threshold", "in (0, 1]", std::to_string(mask_threshold));
+      if (!(s >= 0) || !std::isfinite(s))
+        wrong("resample", "spacings in mm (z, y, x), each positive, or 0 to keep that axis", std::to_string(s));
+  if (!(mask_threshold > 0 && mask_threshold <= 1))
+    wrong("mask_threshold", "in (0, 1]", std::to_string(mask_threshold));
   if (resegment && !((*resegment)[0] < (*resegment)[1]))
-    wrong("resegment", "a range [low, high] with low < high", "[" + std::to_string((*resegment)[0]) + ", " + std::to_string((*resegment)[1]) + "]");
-  if (outlier_sigma && !(*outlier_sigma > 0)) wrong("outlier_sigma", "positive (IBSI: 3)", std::to_string(*outlier_sigma));
-  if (!bin_width && !bin_count) wrong("bin_width", "set, or bin_count: texture needs bins", "unset, and so is bin_count");
+    wrong("resegment", "a range [low, high] with low < high",
+          "[" + std::to_string((*resegment)[0]) + ", " + std::to_string((*resegment)[1]) + "]");
+  if (outlier_sigma && !(*outlier_sigma > 0))
+    wrong("outlier_sigma", "positive (IBSI: 3)", std::to_string(*outlier_sigma));
+  if (!bin_width && !bin_count)
+    wrong("bin_width", "set, or bin_count: texture needs bins", "unset, and so is bin_count");
   if (bin_count && *bin_count < 1) wrong("bin_count", "at least 1", std::to_string(*bin_count));
-  if (bin_width && (!(*bin_width > 0) || !std::isfinite(*bin_width))) wrong("bin_width", "positive and finite", std::to_string(*bin_width));
+  if (bin_width && (!(*bin_width > 0) || !std::isfinite(*bin_width)))
+    wrong("bin_width", "positive and finite", std::to_string(*bin_width));
   if (ivh_bin_count && *ivh_bin_count < 2) wrong("ivh_bin_count", "at least 2", std::to_string(*ivh_bin_count));
   if (ivh_bin_width && (!(*ivh_bin_width > 0) || !std::isfinite(*ivh_bin_width)))
     wrong("ivh_bin_width", "positive and finite", std::to_string(*ivh_bin_width));
@@ -65,7 +71,8 @@ void Settings::validate() const {
   for (const auto& word : aggregation) {
     Aggregation value;
     from_string(word, value);
-    if (!seen.insert(value).second) wrong("aggregation", "free of repetitions", "naming " + to_string(value) + " twice");
+    if (!seen.insert(value).second)
+      wrong("aggregation", "free of repetitions", "naming " + to_string(value) + " twice");
   }
   if (glcm_distances.empty()) wrong("glcm_distances", "at least one distance in voxels", "empty");
   for (int64_t d : glcm_distances)

@@ -18,10 +18,10 @@ struct SizeMatrix {
   struct Cell {
     double i, j, n;
   };
-  std::vector<Cell> cells;          ///< those that aren't 0
-  std::vector<double> by_i, by_j;   ///< the marginal sums that aren't 0
-  double n_s = 0;                   ///< Σ n
-  double n_v = 0;                   ///< voxels that could have been counted
+  std::vector<Cell> cells;         ///< those that aren't 0
+  std::vector<double> by_i, by_j;  ///< the marginal sums that aren't 0
+  double n_s = 0;                  ///< Σ n
+  double n_v = 0;                  ///< voxels that could have been counted
 };
 
 /// Collects counts; small sizes in an array, the few large ones in a map.
@@ -29,8 +29,10 @@ class SizeCounts {
  public:
   explicit SizeCounts(int64_t n_levels) : small_(n_levels * kSmall, 0) {}
   void add(int64_t level, int64_t size) {
-    if (size <= kSmall) ++small_[(level - 1) * kSmall + size - 1];
-    else ++large_[{level, size}];
+    if (size <= kSmall)
+      ++small_[(level - 1) * kSmall + size - 1];
+    else
+      ++large_[{level, size}];
   }
   void add_voxels(int64_t n) { voxels_ += n; }
   bool empty() const { return voxels_ == 0; }
@@ -60,25 +62,48 @@ inline double squares(const std::vector<double>& sums) {
 template <class Coordinate>
 double variance_of(const SizeMatrix& m, const Coordinate& coordinate) {
   const double mu = mean_of(m, coordinate);
-  return mean_of(m, [&](double i, double j) { const double d = coordinate(i, j) - mu; return d * d; });
+  return mean_of(m, [&](double i, double j) {
+    const double d = coordinate(i, j) - mu;
+    return d * d;
+  });
 }
 
 // "Small" is short runs, small zones, small distances, low dependence.
-inline Value small_emphasis(const SizeMatrix& m) { return mean_of(m, [](double, double j) { return 1 / (j * j); }); }
-inline Value large_emphasis(const SizeMatrix& m) { return mean_of(m, [](double, double j) { return j * j; }); }
-inline Value low_level_emphasis(const SizeMatrix& m) { return mean_of(m, [](double i, double) { return 1 / (i * i); }); }
-inline Value high_level_emphasis(const SizeMatrix& m) { return mean_of(m, [](double i, double) { return i * i; }); }
-inline Value small_low_emphasis(const SizeMatrix& m) { return mean_of(m, [](double i, double j) { return 1 / (i * i * j * j); }); }
-inline Value small_high_emphasis(const SizeMatrix& m) { return mean_of(m, [](double i, double j) { return i * i / (j * j); }); }
-inline Value large_low_emphasis(const SizeMatrix& m) { return mean_of(m, [](double i, double j) { return j * j / (i * i); }); }
-inline Value large_high_emphasis(const SizeMatrix& m) { return mean_of(m, [](double i, double j) { return i * i * j * j; }); }
+inline Value small_emphasis(const SizeMatrix& m) {
+  return mean_of(m, [](double, double j) { return 1 / (j * j); });
+}
+inline Value large_emphasis(const SizeMatrix& m) {
+  return mean_of(m, [](double, double j) { return j * j; });
+}
+inline Value low_level_emphasis(const SizeMatrix& m) {
+  return mean_of(m, [](double i, double) { return 1 / (i * i); });
+}
+inline Value high_level_emphasis(const SizeMatrix& m) {
+  return mean_of(m, [](double i, double) { return i * i; });
+}
+inline Value small_low_emphasis(const SizeMatrix& m) {
+  return mean_of(m, [](double i, double j) { return 1 / (i * i * j * j); });
+}
+inline Value small_high_emphasis(const SizeMatrix& m) {
+  return mean_of(m, [](double i, double j) { return i * i / (j * j); });
+}
+inline Value large_low_emphasis(const SizeMatrix& m) {
+  return mean_of(m, [](double i, double j) { return j * j / (i * i); });
+}
+inline Value large_high_emphasis(const SizeMatrix& m) {
+  return mean_of(m, [](double i, double j) { return i * i * j * j; });
+}
 inline Value level_non_uniformity(const SizeMatrix& m) { return squares(m.by_i) / m.n_s; }
 inline Value level_non_uniformity_normalised(const SizeMatrix& m) { return squares(m.by_i) / (m.n_s * m.n_s); }
 inline Value size_non_uniformity(const SizeMatrix& m) { return squares(m.by_j) / m.n_s; }
 inline Value size_non_uniformity_normalised(const SizeMatrix& m) { return squares(m.by_j) / (m.n_s * m.n_s); }
 inline Value percentage(const SizeMatrix& m) { return m.n_s / m.n_v; }
-inline Value level_variance(const SizeMatrix& m) { return variance_of(m, [](double i, double) { return i; }); }
-inline Value size_variance(const SizeMatrix& m) { return variance_of(m, [](double, double j) { return j; }); }
+inline Value level_variance(const SizeMatrix& m) {
+  return variance_of(m, [](double i, double) { return i; });
+}
+inline Value size_variance(const SizeMatrix& m) {
+  return variance_of(m, [](double, double j) { return j; });
+}
 inline Value entropy(const SizeMatrix& m) {
   double sum = 0;
   for (const auto& c : m.cells) sum -= c.n / m.n_s * std::log2(c.n / m.n_s);

@@ -78,7 +78,8 @@ std::vector<double> sorted_distances(const at::Tensor& from, const at::Tensor& t
 }
 
 Distances distances_of(const Pair& pair) {
-  const at::Tensor predicted = surface_of(pair.prediction, pair.whole), referenced = surface_of(pair.reference, pair.whole);
+  const at::Tensor predicted = surface_of(pair.prediction, pair.whole),
+                   referenced = surface_of(pair.reference, pair.whole);
   return {sorted_distances(predicted, referenced, pair.spacing), sorted_distances(referenced, predicted, pair.spacing)};
 }
 
@@ -89,7 +90,9 @@ double percentile(const std::vector<double>& sorted, double percent) {
   return sorted[whole] + (position - double(whole)) * (sorted[whole + 1] - sorted[whole]);
 }
 
-double hausdorff_of(const Distances& d, double percent) { return std::max(percentile(d.forth, percent), percentile(d.back, percent)); }
+double hausdorff_of(const Distances& d, double percent) {
+  return std::max(percentile(d.forth, percent), percentile(d.back, percent));
+}
 
 double mean_of_both(const Distances& d) {
   double sum = 0;
@@ -107,7 +110,8 @@ double share_within(const Distances& d, double tolerance) {
 }
 
 /// Area of one mask's elements within the tolerance of the other's, and of the rest: a share of all is then exactly 1.
-std::pair<double, double> area_within(const detail::SurfaceElements& from, const detail::SurfaceElements& to, const Vec3& spacing, double tolerance) {
+std::pair<double, double> area_within(const detail::SurfaceElements& from, const detail::SurfaceElements& to,
+                                      const Vec3& spacing, double tolerance) {
   const double reach = tolerance * tolerance * (1 + 1e-12);
   const at::Tensor near = image::detail::squared_distance(to.where, spacing).le(reach).logical_and(from.where);
   return {from.area.masked_select(near).sum().item<double>(), from.area.masked_fill(near, 0).sum().item<double>()};
@@ -117,8 +121,10 @@ double surface_dice_of(const Pair& pair, double tolerance, SurfaceWeight weight)
   std::array<bool, 3> flat{};
   for (int a = 0; a < 3; ++a) flat[a] = pair.whole[a] == 1;
   // In a row of voxels nothing has an area or a length.
-  if (weight == SurfaceWeight::voxel || std::count(flat.begin(), flat.end(), true) > 1) return share_within(distances_of(pair), tolerance);
-  const auto p = detail::surface_elements(pair.prediction, flat, pair.spacing), r = detail::surface_elements(pair.reference, flat, pair.spacing);
+  if (weight == SurfaceWeight::voxel || std::count(flat.begin(), flat.end(), true) > 1)
+    return share_within(distances_of(pair), tolerance);
+  const auto p = detail::surface_elements(pair.prediction, flat, pair.spacing),
+             r = detail::surface_elements(pair.reference, flat, pair.spacing);
   const auto [p_near, p_far] = area_within(p, r, pair.spacing, tolerance);
   const auto [r_near, r_far] = area_within(r, p, pair.spacing, tolerance);
   return (p_near + r_near) / (p_near + r_near + (p_far + r_far));
@@ -156,7 +162,9 @@ Metrics evaluate(const Mask& prediction, const Mask& reference, int64_t label, d
   out.jaccard = jaccard_of(pair);
   const double more = double(pair.predicted - pair.referenced);
   out.volume_difference = more * reference.geometry().voxel_volume();
-  out.relative_volume_difference = pair.referenced > 0 ? more / double(pair.referenced) : pair.predicted > 0 ? kApart : kNothing;
+  out.relative_volume_difference = pair.referenced > 0  ? more / double(pair.referenced)
+                                   : pair.predicted > 0 ? kApart
+                                                        : kNothing;
   Distances d;
   if (pair.predicted > 0 && pair.referenced > 0) d = distances_of(pair);
   out.hausdorff = measured(pair, kApart, [&] { return hausdorff_of(d, 100); });
@@ -166,7 +174,8 @@ Metrics evaluate(const Mask& prediction, const Mask& reference, int64_t label, d
   return out;
 }
 
-std::map<int64_t, Metrics> evaluate_all(const Mask& prediction, const Mask& reference, const std::vector<int64_t>& labels, double tolerance_mm) {
+std::map<int64_t, Metrics> evaluate_all(const Mask& prediction, const Mask& reference,
+                                        const std::vector<int64_t>& labels, double tolerance_mm) {
   prediction.geometry().require_same(reference.geometry(), "the prediction", "the reference");
   std::set<int64_t> wanted(labels.begin(), labels.end());
   if (labels.empty())
@@ -177,9 +186,13 @@ std::map<int64_t, Metrics> evaluate_all(const Mask& prediction, const Mask& refe
   return out;
 }
 
-double dice(const Mask& prediction, const Mask& reference, int64_t label) { return dice_of(pair_of(prediction, reference, label)); }
+double dice(const Mask& prediction, const Mask& reference, int64_t label) {
+  return dice_of(pair_of(prediction, reference, label));
+}
 
-double jaccard(const Mask& prediction, const Mask& reference, int64_t label) { return jaccard_of(pair_of(prediction, reference, label)); }
+double jaccard(const Mask& prediction, const Mask& reference, int64_t label) {
+  return jaccard_of(pair_of(prediction, reference, label));
+}
 
 double hausdorff(const Mask& prediction, const Mask& reference, int64_t label, double percent) {
   if (!(percent > 0 && percent <= 100))
@@ -193,7 +206,8 @@ double average_surface_distance(const Mask& prediction, const Mask& reference, i
   return measured(pair, kApart, [&] { return mean_of_both(distances_of(pair)); });
 }
 
-double surface_dice(const Mask& prediction, const Mask& reference, double tolerance_mm, int64_t label, SurfaceWeight weight) {
+double surface_dice(const Mask& prediction, const Mask& reference, double tolerance_mm, int64_t label,
+                    SurfaceWeight weight) {
   require_tolerance(tolerance_mm);
   const Pair pair = pair_of(prediction, reference, label);
   return measured(pair, 0.0, [&] { return surface_dice_of(pair, tolerance_mm, weight); });

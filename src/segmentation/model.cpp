@@ -40,7 +40,8 @@ std::string read_text(const fs::path& path) {
   const auto bytes = fs::file_size(path, error);
   if (error) throw FormatError("can't read " + path.string() + ": " + error.message());
   if (bytes > kMaxTextBytes)
-    throw FormatError(path.string() + " has " + std::to_string(bytes) + " bytes; a bundle's text file has at most " + std::to_string(kMaxTextBytes));
+    throw FormatError(path.string() + " has " + std::to_string(bytes) + " bytes; a bundle's text file has at most " +
+                      std::to_string(kMaxTextBytes));
   std::ifstream in(path, std::ios::binary);
   std::ostringstream text;
   text << in.rdbuf();
@@ -86,11 +87,16 @@ std::string to_string(Keep keep) { return kKeeps[static_cast<int>(keep)]; }
 void from_string(const std::string& text, Keep& out) { parse("keep", kKeeps, text, out); }
 
 void Plan::validate() const {
-  if (version != kPlanVersion) throw InvalidArgument("plan: version " + std::to_string(version) + "; this Vesalius knows version 1");
-  if (!(lower <= upper)) throw InvalidArgument("plan: lower must not exceed upper; got " + std::to_string(lower) + " and " + std::to_string(upper));
-  if (!(fraction > 0 && fraction <= 1)) throw InvalidArgument("plan: fraction lies in (0, 1]; got " + std::to_string(fraction));
+  if (version != kPlanVersion)
+    throw InvalidArgument("plan: version " + std::to_string(version) + "; this Vesalius knows version 1");
+  if (!(lower <= upper))
+    throw InvalidArgument("plan: lower must not exceed upper; got " + std::to_string(lower) + " and " +
+                          std::to_string(upper));
+  if (!(fraction > 0 && fraction <= 1))
+    throw InvalidArgument("plan: fraction lies in (0, 1]; got " + std::to_string(fraction));
   if (bins < 2 || bins > 65536) throw InvalidArgument("plan: bins lies in 2..65536; got " + std::to_string(bins));
-  if (!std::isfinite(mean_weight) || !std::isfinite(background_weight)) throw InvalidArgument("plan: weights must be finite");
+  if (!std::isfinite(mean_weight) || !std::isfinite(background_weight))
+    throw InvalidArgument("plan: weights must be finite");
   if (connectivity != 6 && connectivity != 18 && connectivity != 26)
     throw InvalidArgument("plan: connectivity is 6, 18 or 26; got " + std::to_string(connectivity));
   require_amount("smoothing_mm", smoothing_mm);
@@ -98,9 +104,11 @@ void Plan::validate() const {
   require_amount("shell_inner_mm", shell_inner_mm);
   require_amount("shell_outer_mm", shell_outer_mm);
   require_amount("limit_mm", limit_mm, true);
-  if (!(shell_inner_mm < shell_outer_mm)) throw InvalidArgument("plan: shell_inner_mm must be less than shell_outer_mm");
+  if (!(shell_inner_mm < shell_outer_mm))
+    throw InvalidArgument("plan: shell_inner_mm must be less than shell_outer_mm");
   if (labels.size() != 1)
-    throw InvalidArgument("plan: labels names the one label that these methods make; got " + std::to_string(labels.size()) + " names");
+    throw InvalidArgument("plan: labels names the one label that these methods make; got " +
+                          std::to_string(labels.size()) + " names");
 }
 
 Model::Model(Plan plan, std::string card) : plan_(std::move(plan)), card_(std::move(card)) { plan_.validate(); }
@@ -108,11 +116,15 @@ Model::Model(Plan plan, std::string card) : plan_(std::move(plan)), card_(std::m
 Model Model::load(const std::string& bundle) {
   const fs::path folder(bundle), file = folder / "plan.yaml";
   std::error_code error;
-  if (!fs::is_directory(folder, error)) throw IoError("a model is a folder with plan.yaml in it; there is no folder " + bundle);
-  if (!fs::is_regular_file(file, error)) throw FormatError("a model is a folder with plan.yaml in it; " + bundle + " has none");
+  if (!fs::is_directory(folder, error))
+    throw IoError("a model is a folder with plan.yaml in it; there is no folder " + bundle);
+  if (!fs::is_regular_file(file, error))
+    throw FormatError("a model is a folder with plan.yaml in it; " + bundle + " has none");
   const std::string text = read_text(file);
   if (names_key(text, "network"))
-    throw NotSupported(file.string() + " describes a network; this version runs the methods threshold, otsu, percent_of_maximum and contrast_threshold");
+    throw NotSupported(file.string() +
+                       " describes a network; this version runs the methods threshold, otsu, percent_of_maximum and "
+                       "contrast_threshold");
   Plan plan;
   try {
     const SettingMap map = from_yaml(text);
@@ -121,7 +133,8 @@ Model Model::load(const std::string& bundle) {
       named = named || key == "method";
       const auto* version = std::get_if<int64_t>(&value);
       if (key == "version" && version && *version > kPlanVersion)
-        throw NotSupported(file.string() + " is of version " + std::to_string(*version) + "; this Vesalius reads version 1. Update Vesalius");
+        throw NotSupported(file.string() + " is of version " + std::to_string(*version) +
+                           "; this Vesalius reads version 1. Update Vesalius");
     }
     if (!named) throw InvalidArgument("it names no method");
     plan = from_map<Plan>(map);
@@ -148,7 +161,8 @@ Mask Model::predict(const Image& image, const Mask* region) const {
   if (p.keep == Keep::touching && !region)
     throw InvalidArgument("model \"" + p.name + "\" keeps what touches a region, so predict needs one (region=)");
   if (region) image.geometry().require_same(region->geometry(), "the image", "the region");
-  const Image smooth = p.smoothing_mm > 0 ? image::gaussian(image, {p.smoothing_mm, p.smoothing_mm, p.smoothing_mm}) : image;
+  const Image smooth =
+      p.smoothing_mm > 0 ? image::gaussian(image, {p.smoothing_mm, p.smoothing_mm, p.smoothing_mm}) : image;
   ContrastOptions options;
   options.connectivity = p.connectivity;
   options.limit_mm = p.limit_mm;
@@ -159,10 +173,18 @@ Mask Model::predict(const Image& image, const Mask* region) const {
 
   Mask mask;
   switch (p.method) {
-    case Method::threshold: mask = threshold(smooth, p.lower, p.upper); break;
-    case Method::otsu: mask = otsu(smooth, region, p.bins); break;
-    case Method::percent_of_maximum: mask = percent_of_maximum(smooth, region, p.fraction, options); break;
-    case Method::contrast_threshold: mask = contrast_threshold(smooth, region, options).mask; break;
+    case Method::threshold:
+      mask = threshold(smooth, p.lower, p.upper);
+      break;
+    case Method::otsu:
+      mask = otsu(smooth, region, p.bins);
+      break;
+    case Method::percent_of_maximum:
+      mask = percent_of_maximum(smooth, region, p.fraction, options);
+      break;
+    case Method::contrast_threshold:
+      mask = contrast_threshold(smooth, region, options).mask;
+      break;
   }
   const auto empty = [&] { return mask.labels().empty(); };
   if (p.opening_mm > 0 && !empty()) mask = image::open(mask, p.opening_mm);

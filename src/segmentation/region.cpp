@@ -15,7 +15,8 @@ namespace {
 
 Mask grown_from(const Image& image, const at::Tensor& seeds, double lower, double upper, int64_t connectivity) {
   if (!(lower <= upper))
-    throw InvalidArgument("grow: lower must not exceed upper; got " + std::to_string(lower) + " and " + std::to_string(upper));
+    throw InvalidArgument("grow: lower must not exceed upper; got " + std::to_string(lower) + " and " +
+                          std::to_string(upper));
   const at::Tensor voxels = detail::finite_voxels("grow", image).to(at::kDouble);
   const at::Tensor inside = voxels.ge(lower).logical_and(voxels.le(upper));
   return detail::mask_of(detail::touching(inside, seeds, connectivity), image);
@@ -30,7 +31,8 @@ Mask grow(const Image& image, const std::vector<Index3>& seeds, double lower, do
   for (const Index3& s : seeds) {
     for (int a = 0; a < 3; ++a)
       if (s[a] < 0 || s[a] >= size[a])
-        throw InvalidArgument("grow: seed (" + std::to_string(s[0]) + ", " + std::to_string(s[1]) + ", " + std::to_string(s[2]) +
+        throw InvalidArgument("grow: seed (" + std::to_string(s[0]) + ", " + std::to_string(s[1]) + ", " +
+                              std::to_string(s[2]) +
                               ") (z, y, x) lies outside the image: " + image.geometry().to_string());
     marked.select(0, s[0]).select(0, s[1]).select(0, s[2]).fill_(true);
   }

@@ -48,9 +48,12 @@ double case_length(int square, double first, double second) {
   const double cut = 0.5 * std::hypot(first, second);
   switch (std::popcount(static_cast<unsigned>(square))) {
     case 1:
-    case 3: return cut;
-    case 2: return square == 0b0011 || square == 0b1100 ? second : square == 0b0101 || square == 0b1010 ? first : 2 * cut;
-    default: return 0;
+    case 3:
+      return cut;
+    case 2:
+      return square == 0b0011 || square == 0b1100 ? second : square == 0b0101 || square == 0b1010 ? first : 2 * cut;
+    default:
+      return 0;
   }
 }
 

@@ -54,7 +54,8 @@ Lesion find_lesion(const char* what, const Image& image, const Mask* region, con
     throw InvalidArgument(text.str());
   }
   if (std::isfinite(options.limit_mm))
-    lesion.allowed = image::detail::squared_distance(lesion.seeds, image.geometry().spacing).le(options.limit_mm * options.limit_mm * (1 + 1e-9));
+    lesion.allowed = image::detail::squared_distance(lesion.seeds, image.geometry().spacing)
+                         .le(options.limit_mm * options.limit_mm * (1 + 1e-9));
   return lesion;
 }
 
@@ -69,7 +70,8 @@ double mean_of(const at::Tensor& voxels, const at::Tensor& chosen) {
 }
 
 /// Mean of what surrounds the lesion, see ContrastOptions.
-double background_of(const Lesion& lesion, const at::Tensor& mask, double threshold, const Vec3& spacing, const ContrastOptions& options) {
+double background_of(const Lesion& lesion, const at::Tensor& mask, double threshold, const Vec3& spacing,
+                     const ContrastOptions& options) {
   const double inner = options.shell_inner_mm, outer = options.shell_outer_mm;
   // The shell reaches no further than its outer radius around the lesion's box.
   const auto box = image::detail::box_of(mask);
@@ -86,8 +88,8 @@ double background_of(const Lesion& lesion, const at::Tensor& mask, double thresh
   const at::Tensor chosen = shell.logical_and(voxels.lt(threshold));
   if (!chosen.any().item<bool>()) {
     std::ostringstream text;
-    text << "contrast_threshold: no voxel below the threshold " << threshold << " lies between " << inner << " and " << outer
-         << " mm from the lesion, so there is no background to measure; choose another shell";
+    text << "contrast_threshold: no voxel below the threshold " << threshold << " lies between " << inner << " and "
+         << outer << " mm from the lesion, so there is no background to measure; choose another shell";
     throw InvalidArgument(text.str());
   }
   return mean_of(voxels, chosen);
@@ -107,17 +109,20 @@ std::vector<double> histogram(const at::Tensor& values, double low, double high,
 
 Mask threshold(const Image& image, double lower, double upper) {
   if (!(lower <= upper))
-    throw InvalidArgument("threshold: lower must not exceed upper; got " + std::to_string(lower) + " and " + std::to_string(upper));
+    throw InvalidArgument("threshold: lower must not exceed upper; got " + std::to_string(lower) + " and " +
+                          std::to_string(upper));
   const at::Tensor voxels = finite_voxels("threshold", image).to(at::kDouble);
   return mask_of(voxels.ge(lower).logical_and(voxels.le(upper)), image);
 }
 
 double otsu_threshold(const Image& image, const Mask* region, int64_t bins) {
-  if (bins < 2 || bins > 65536) throw InvalidArgument("otsu: the number of bins lies in 2..65536; got " + std::to_string(bins));
+  if (bins < 2 || bins > 65536)
+    throw InvalidArgument("otsu: the number of bins lies in 2..65536; got " + std::to_string(bins));
   at::Tensor values = finite_voxels("otsu", image);
   if (region) values = values.masked_select(region_voxels("otsu", image, *region));
   const double low = values.min().item<double>(), high = values.max().item<double>();
-  if (!(high > low)) throw InvalidArgument("otsu: every voxel is " + std::to_string(low) + "; there is nothing to separate");
+  if (!(high > low))
+    throw InvalidArgument("otsu: every voxel is " + std::to_string(low) + "; there is nothing to separate");
   const auto counts = histogram(values, low, high, bins);
   double total = 0, moment = 0;
   for (int64_t k = 0; k < bins; ++k) total += counts[k], moment += counts[k] * double(k);
@@ -143,13 +148,15 @@ Mask otsu(const Image& image, const Mask* region, int64_t bins) {
 
 Mask percent_of_maximum(const Image& image, const Mask* region, double fraction, const PetOptions& options) {
   if (!(fraction > 0 && fraction <= 1))
-    throw InvalidArgument("percent_of_maximum: the fraction lies in (0, 1], such as 0.41; got " + std::to_string(fraction));
+    throw InvalidArgument("percent_of_maximum: the fraction lies in (0, 1], such as 0.41; got " +
+                          std::to_string(fraction));
   const Lesion lesion = find_lesion("percent_of_maximum", image, region, options);
   return mask_of(lesion.above(fraction_of(lesion, fraction)), image);
 }
 
 ContrastResult contrast_threshold(const Image& image, const Mask* region, const ContrastOptions& options) {
-  if (!(options.shell_inner_mm >= 0 && options.shell_outer_mm > options.shell_inner_mm && std::isfinite(options.shell_outer_mm)))
+  if (!(options.shell_inner_mm >= 0 && options.shell_outer_mm > options.shell_inner_mm &&
+        std::isfinite(options.shell_outer_mm)))
     throw InvalidArgument("contrast_threshold: 0 ≤ shell_inner_mm < shell_outer_mm is expected; got " +
                           std::to_string(options.shell_inner_mm) + " and " + std::to_string(options.shell_outer_mm));
   if (!std::isfinite(options.mean_weight) || !std::isfinite(options.background_weight) || options.iterations < 1)
@@ -171,7 +178,8 @@ ContrastResult contrast_threshold(const Image& image, const Mask* region, const 
       return std::abs(seen.threshold - result.threshold) <= 1e-9 * lesion.maximum;
     });
     if (same != visited.end()) {
-      const auto highest = std::max_element(same, visited.end(), [](const auto& a, const auto& b) { return a.threshold < b.threshold; });
+      const auto highest =
+          std::max_element(same, visited.end(), [](const auto& a, const auto& b) { return a.threshold < b.threshold; });
       result.threshold = highest->threshold;
       result.background = highest->background;
       result.mask = mask_of(lesion.above(result.threshold), image);
@@ -181,7 +189,8 @@ ContrastResult contrast_threshold(const Image& image, const Mask* region, const 
     mask = lesion.above(result.threshold);
   }
   throw ConvergenceError("contrast_threshold: the threshold still changed after " + std::to_string(options.iterations) +
-                         " iterations (last " + std::to_string(result.threshold) + "); allow more iterations or choose another shell");
+                         " iterations (last " + std::to_string(result.threshold) +
+                         "); allow more iterations or choose another shell");
 }
 
 }  // namespace vesalius::segmentation

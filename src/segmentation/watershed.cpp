@@ -13,7 +13,8 @@ namespace vesalius::segmentation {
 Mask watershed(const Image& relief, const Mask& markers, int64_t connectivity) {
   namespace adapter = image::detail;
   if (connectivity != 6 && connectivity != 26)
-    throw InvalidArgument("watershed: connectivity is 6 (faces) or 26 (corners too); got " + std::to_string(connectivity));
+    throw InvalidArgument("watershed: connectivity is 6 (faces) or 26 (corners too); got " +
+                          std::to_string(connectivity));
   const at::Tensor heights = detail::finite_voxels("watershed", relief).to(at::kFloat).contiguous();
   detail::region_voxels("watershed", relief, markers);  // on the grid, and not empty
   const at::Tensor labels = markers.tensor().cpu().to(at::kInt).contiguous();

@@ -95,13 +95,15 @@ Image read_voxels(hid_t root, const std::string& group, const std::string& name,
   if (verify) {
     const std::string expected = hdf5::read_text(dataset, "sha256"), found = sha256(tensor);
     if (found != expected)
-      throw FormatError(what + ": the voxels are not those that were stored (SHA-256 " + found.substr(0, 12) + "…, expected " +
-                        expected.substr(0, 12) + "…): the file was changed or damaged. Add the case again from its source");
+      throw FormatError(what + ": the voxels are not those that were stored (SHA-256 " + found.substr(0, 12) +
+                        "…, expected " + expected.substr(0, 12) +
+                        "…): the file was changed or damaged. Add the case again from its source");
   }
   const Geometry g = geometry_of(dataset, tensor.sizes());
   Metadata metadata;
   for (const auto& key : hdf5::attribute_names(dataset))
-    if (key.starts_with(kMetadataPrefix)) metadata[key.substr(std::string_view(kMetadataPrefix).size())] = hdf5::read_text(dataset, key);
+    if (key.starts_with(kMetadataPrefix))
+      metadata[key.substr(std::string_view(kMetadataPrefix).size())] = hdf5::read_text(dataset, key);
   if (labels && hdf5::has_attribute(dataset, "label_values")) {
     const auto values = hdf5::read_wholes(dataset, "label_values");
     const auto names = hdf5::read_texts_attribute(dataset, "label_names");
@@ -131,23 +133,31 @@ bool CaseRecord::current(const FeatureRow& row) const {
 std::string software() {
   unsigned major = 0, minor = 0, release = 0;
   H5get_libversion(&major, &minor, &release);
-  return std::string("vesalius ") + VESALIUS_VERSION + ", torch " + VESALIUS_TORCH_VERSION + ", hdf5 " + std::to_string(major) + "." +
-         std::to_string(minor) + "." + std::to_string(release);
+  return std::string("vesalius ") + VESALIUS_VERSION + ", torch " + VESALIUS_TORCH_VERSION + ", hdf5 " +
+         std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(release);
 }
 
 void require_format(hid_t root, const std::string& format, const std::string& path) {
   const bool ours = hdf5::has_attribute(root, "format") && hdf5::read_text(root, "format") == format;
-  if (!ours) throw FormatError(path + " is an HDF5 file and not a " + format + ": its root has no attribute format=\"" + format + "\"");
+  if (!ours)
+    throw FormatError(path + " is an HDF5 file and not a " + format + ": its root has no attribute format=\"" + format +
+                      "\"");
   const int64_t version = hdf5::read_whole(root, "version");
   if (version > kFormatVersion)
-    throw NotSupported(path + " is of format version " + std::to_string(version) + "; this Vesalius (" VESALIUS_VERSION
-                       ") reads up to " + std::to_string(kFormatVersion) + ". Install a newer Vesalius");
+    throw NotSupported(path + " is of format version " + std::to_string(version) +
+                       "; this Vesalius (" VESALIUS_VERSION ") reads up to " + std::to_string(kFormatVersion) +
+                       ". Install a newer Vesalius");
   if (version < 1) throw FormatError(path + ": format version " + std::to_string(version) + " does not exist");
 }
 
 VoxelInfo describe(const std::string& name, const Image& image, const Source& source) {
   const std::string sum = sha256(image.tensor());
-  return {name, sum, content_hash(sum, image.geometry()), hdf5::dtype_name(image.tensor().scalar_type()), image.tensor().sizes().vec(), source};
+  return {name,
+          sum,
+          content_hash(sum, image.geometry()),
+          hdf5::dtype_name(image.tensor().scalar_type()),
+          image.tensor().sizes().vec(),
+          source};
 }
 
 void write_head(hid_t root, const std::string& format, const CaseInfo& info) {
@@ -223,7 +233,8 @@ Mask read_mask(hid_t root, const std::string& name, bool verify, const std::stri
 Geometry read_geometry(hid_t root, const std::string& image) {
   const hdf5::Dataset dataset = hdf5::open_dataset(hdf5::open_group(root, "images"), encode_name(image));
   const auto shape = read_info(dataset).shape;
-  if (shape.size() < 3) throw FormatError("image \"" + image + "\" has " + std::to_string(shape.size()) + " dimensions");
+  if (shape.size() < 3)
+    throw FormatError("image \"" + image + "\" has " + std::to_string(shape.size()) + " dimensions");
   return geometry_of(dataset, shape);
 }
 

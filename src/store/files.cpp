@@ -69,7 +69,8 @@ Holder read_holder(int file) {
   const ssize_t size = ::pread(file, text.data(), text.size() - 1, 0);
   Holder holder;
   std::array<char, 256> host{}, since{};
-  if (size > 0 && std::sscanf(text.data(), "host %255s pid %ld since %255s", host.data(), &holder.pid, since.data()) == 3) {
+  if (size > 0 &&
+      std::sscanf(text.data(), "host %255s pid %ld since %255s", host.data(), &holder.pid, since.data()) == 3) {
     holder.host = host.data();
     holder.since = since.data();
   }
@@ -95,7 +96,8 @@ struct flock whole_file(short type) {
 
 StagedFile::StagedFile(fs::path target, std::string_view bytes) : target_(std::move(target)) {
   static std::atomic<uint64_t> counter{0};
-  temporary_ = folder_of(target_) / (std::string(kStagedPrefix) + std::to_string(::getpid()) + "-" + std::to_string(counter++));
+  temporary_ =
+      folder_of(target_) / (std::string(kStagedPrefix) + std::to_string(::getpid()) + "-" + std::to_string(counter++));
   const std::string what = "can't write " + target_.string() + " (what was stored before is unchanged)";
   Descriptor file(::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
   if (file < 0) fail_io(what);
@@ -160,7 +162,8 @@ WriteLock::WriteLock(const fs::path& study) : path_(study.string() + ".lock") {
   // another close of the file in this process does not drop it (as it would a POSIX lock).
   for (;;) {
     Descriptor file(::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
-    if (file < 0) fail_io("can't make the lock " + path_.string() + "; to read the study only, open it with mode \"r\"");
+    if (file < 0)
+      fail_io("can't make the lock " + path_.string() + "; to read the study only, open it with mode \"r\"");
     struct flock lock = whole_file(F_WRLCK);
     if (::fcntl(file, F_OFD_SETLK, &lock) != 0) {
       if (errno != EAGAIN && errno != EACCES) fail_io("can't lock " + path_.string());
@@ -170,7 +173,8 @@ WriteLock::WriteLock(const fs::path& study) : path_(study.string() + ".lock") {
     // The last holder removes the file as it leaves: what was locked must still be what lies at the path.
     struct stat ours{}, there{};
     if (::fstat(file, &ours) == 0 && ::stat(path_.c_str(), &there) == 0 && ours.st_ino == there.st_ino) {
-      const std::string text = "host " + host_name() + "\npid " + std::to_string(::getpid()) + "\nsince " + now_utc() + "\n";
+      const std::string text =
+          "host " + host_name() + "\npid " + std::to_string(::getpid()) + "\nsince " + now_utc() + "\n";
       if (::ftruncate(file, 0) == 0) {
         const ssize_t written = ::pwrite(file, text.data(), text.size(), 0);
         (void)written;  // only a message's details: the lock itself holds on a full disk too
@@ -194,7 +198,11 @@ bool is_utf8(std::string_view text) {
   // RFC 3629, section 4: no overlong forms, no surrogates, nothing above U+10FFFF.
   for (size_t i = 0; i < text.size();) {
     const auto lead = static_cast<unsigned char>(text[i]);
-    const size_t more = lead < 0x80 ? 0 : lead >= 0xC2 && lead < 0xE0 ? 1 : (lead & 0xF0) == 0xE0 ? 2 : lead >= 0xF0 && lead < 0xF5 ? 3 : 9;
+    const size_t more = lead < 0x80                   ? 0
+                        : lead >= 0xC2 && lead < 0xE0 ? 1
+                        : (lead & 0xF0) == 0xE0       ? 2
+                        : lead >= 0xF0 && lead < 0xF5 ? 3
+                                                      : 9;
     if (more == 9 || i + more >= text.size()) return false;
     for (size_t k = 1; k <= more; ++k)
       if ((static_cast<unsigned char>(text[i + k]) & 0xC0) != 0x80) return false;
@@ -234,8 +242,8 @@ std::string case_key(const std::string& subject, const std::string& time_point) 
   std::string key = encode_name(subject);
   if (!time_point.empty()) key += "." + encode_name(time_point);
   if (key.size() > 240)
-    throw InvalidArgument("subject \"" + subject + "\": the name is too long for a file name (" + std::to_string(key.size()) +
-                          " bytes as stored, 240 at most)");
+    throw InvalidArgument("subject \"" + subject + "\": the name is too long for a file name (" +
+                          std::to_string(key.size()) + " bytes as stored, 240 at most)");
   return key;
 }
 

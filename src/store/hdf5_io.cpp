@@ -240,7 +240,8 @@ Value read_attribute(hid_t where, const std::string& name) {
       require(H5Aread(attribute, H5T_NATIVE_DOUBLE, &number), what);
       return number;
     }
-    default: throw FormatError(what + " is of a kind that a study doesn't hold");
+    default:
+      throw FormatError(what + " is of a kind that a study doesn't hold");
   }
 }
 
@@ -317,10 +318,12 @@ std::vector<std::string> read_texts_attribute(hid_t where, const std::string& na
 
 void write_texts(hid_t where, const std::string& name, const std::vector<std::string>& values) {
   const Type type = text_type();
-  const Dataset dataset(H5Dcreate2(where, name.c_str(), type, space_of({values.size()}), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
-                        "making dataset " + name);
+  const Dataset dataset(
+      H5Dcreate2(where, name.c_str(), type, space_of({values.size()}), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
+      "making dataset " + name);
   if (values.empty()) return;
-  require(H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, pointers_to(values).data()), "writing dataset " + name);
+  require(H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, pointers_to(values).data()),
+          "writing dataset " + name);
 }
 
 std::vector<std::string> read_texts(hid_t where, const std::string& name) {
@@ -334,10 +337,12 @@ std::vector<std::string> read_texts(hid_t where, const std::string& name) {
 
 Dataset write_doubles(hid_t where, const std::string& name, const std::vector<double>& values,
                       const std::vector<hsize_t>& shape) {
-  Dataset dataset(H5Dcreate2(where, name.c_str(), H5T_NATIVE_DOUBLE, space_of(shape), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
-                  "making dataset " + name);
+  Dataset dataset(
+      H5Dcreate2(where, name.c_str(), H5T_NATIVE_DOUBLE, space_of(shape), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
+      "making dataset " + name);
   if (!values.empty())
-    require(H5Dwrite(dataset, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()), "writing dataset " + name);
+    require(H5Dwrite(dataset, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()),
+            "writing dataset " + name);
   return dataset;
 }
 

@@ -32,24 +32,37 @@ Type type_of(at::ScalarType scalar) {
   const auto copy = [](hid_t id) { return Type(H5Tcopy(id), "HDF5 element type"); };
   switch (scalar) {
     case at::kBool:
-    case at::kByte: return copy(H5T_STD_U8LE);
-    case at::kChar: return copy(H5T_STD_I8LE);
-    case at::kShort: return copy(H5T_STD_I16LE);
-    case at::kInt: return copy(H5T_STD_I32LE);
-    case at::kLong: return copy(H5T_STD_I64LE);
-    case at::kUInt16: return copy(H5T_STD_U16LE);
-    case at::kUInt32: return copy(H5T_STD_U32LE);
-    case at::kUInt64: return copy(H5T_STD_U64LE);
-    case at::kHalf: return half_type();
-    case at::kFloat: return copy(H5T_IEEE_F32LE);
-    case at::kDouble: return copy(H5T_IEEE_F64LE);
-    default: dtype_name(scalar); throw NotSupported("voxels of this type can't be stored");
+    case at::kByte:
+      return copy(H5T_STD_U8LE);
+    case at::kChar:
+      return copy(H5T_STD_I8LE);
+    case at::kShort:
+      return copy(H5T_STD_I16LE);
+    case at::kInt:
+      return copy(H5T_STD_I32LE);
+    case at::kLong:
+      return copy(H5T_STD_I64LE);
+    case at::kUInt16:
+      return copy(H5T_STD_U16LE);
+    case at::kUInt32:
+      return copy(H5T_STD_U32LE);
+    case at::kUInt64:
+      return copy(H5T_STD_U64LE);
+    case at::kHalf:
+      return half_type();
+    case at::kFloat:
+      return copy(H5T_IEEE_F32LE);
+    case at::kDouble:
+      return copy(H5T_IEEE_F64LE);
+    default:
+      dtype_name(scalar);
+      throw NotSupported("voxels of this type can't be stored");
   }
 }
 
 at::ScalarType scalar_of(hid_t stored, const std::string& what) {
-  for (const auto scalar : {at::kByte, at::kChar, at::kShort, at::kInt, at::kLong, at::kUInt16, at::kUInt32, at::kUInt64,
-                            at::kHalf, at::kFloat, at::kDouble})
+  for (const auto scalar : {at::kByte, at::kChar, at::kShort, at::kInt, at::kLong, at::kUInt16, at::kUInt32,
+                            at::kUInt64, at::kHalf, at::kFloat, at::kDouble})
     if (H5Tequal(stored, type_of(scalar)) > 0) return scalar;
   throw FormatError(what + ": an element type that a study doesn't hold");
 }
@@ -72,9 +85,11 @@ void require_own_storage(hid_t create, const std::string& what) {
   for (int i = 0; i < H5Pget_nfilters(create); ++i) {
     unsigned flags = 0, config = 0;
     size_t values = 0;
-    const H5Z_filter_t filter = H5Pget_filter2(create, static_cast<unsigned>(i), &flags, &values, nullptr, 0, nullptr, &config);
+    const H5Z_filter_t filter =
+        H5Pget_filter2(create, static_cast<unsigned>(i), &flags, &values, nullptr, 0, nullptr, &config);
     if (filter != H5Z_FILTER_DEFLATE && filter != H5Z_FILTER_SHUFFLE && filter != H5Z_FILTER_FLETCHER32)
-      throw FormatError(what + ": compressed by filter " + std::to_string(filter) + "; only gzip, shuffle and Fletcher-32 are read");
+      throw FormatError(what + ": compressed by filter " + std::to_string(filter) +
+                        "; only gzip, shuffle and Fletcher-32 are read");
   }
 }
 
@@ -82,18 +97,30 @@ void require_own_storage(hid_t create, const std::string& what) {
 
 std::string dtype_name(at::ScalarType scalar) {
   switch (scalar) {
-    case at::kBool: return "bool";
-    case at::kByte: return "uint8";
-    case at::kChar: return "int8";
-    case at::kShort: return "int16";
-    case at::kInt: return "int32";
-    case at::kLong: return "int64";
-    case at::kUInt16: return "uint16";
-    case at::kUInt32: return "uint32";
-    case at::kUInt64: return "uint64";
-    case at::kHalf: return "float16";
-    case at::kFloat: return "float32";
-    case at::kDouble: return "float64";
+    case at::kBool:
+      return "bool";
+    case at::kByte:
+      return "uint8";
+    case at::kChar:
+      return "int8";
+    case at::kShort:
+      return "int16";
+    case at::kInt:
+      return "int32";
+    case at::kLong:
+      return "int64";
+    case at::kUInt16:
+      return "uint16";
+    case at::kUInt32:
+      return "uint32";
+    case at::kUInt64:
+      return "uint64";
+    case at::kHalf:
+      return "float16";
+    case at::kFloat:
+      return "float32";
+    case at::kDouble:
+      return "float64";
     default:
       throw NotSupported(std::string("voxels of type ") + c10::toString(scalar) +
                          " can't be stored; convert them, for example to float32");
@@ -112,8 +139,10 @@ Dataset write_tensor(hid_t where, const std::string& name, const at::Tensor& ten
   const std::vector<hsize_t> shape(flat.sizes().begin(), flat.sizes().end());
   const Space space(H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr), "HDF5 space");
   const Type type = type_of(flat.scalar_type());
-  Dataset dataset(H5Dcreate2(where, name.c_str(), type, space, H5P_DEFAULT, create, H5P_DEFAULT), "making dataset " + name);
-  require<IoError>(H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, flat.const_data_ptr()), "writing dataset " + name);
+  Dataset dataset(H5Dcreate2(where, name.c_str(), type, space, H5P_DEFAULT, create, H5P_DEFAULT),
+                  "making dataset " + name);
+  require<IoError>(H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, flat.const_data_ptr()),
+                   "writing dataset " + name);
   return dataset;
 }
 
@@ -122,7 +151,8 @@ void copy_tensor(const Dataset& from, hid_t where, const std::string& name) {
   require_own_storage(create, name);
   const Space space(H5Dget_space(from), name);
   const Type type(H5Dget_type(from), name);
-  const Dataset to(H5Dcreate2(where, name.c_str(), type, space, H5P_DEFAULT, create, H5P_DEFAULT), "making dataset " + name);
+  const Dataset to(H5Dcreate2(where, name.c_str(), type, space, H5P_DEFAULT, create, H5P_DEFAULT),
+                   "making dataset " + name);
   hsize_t count = 0;
   require(H5Dget_num_chunks(from, space, &count), name);
   std::vector<hsize_t> offset(H5S_MAX_RANK);
@@ -135,7 +165,8 @@ void copy_tensor(const Dataset& from, hid_t where, const std::string& name) {
     chunk.resize(size);
     uint32_t mask = 0;
     require(H5Dread_chunk(from, H5P_DEFAULT, offset.data(), &mask, chunk.data()), "reading " + name);
-    require<IoError>(H5Dwrite_chunk(to, H5P_DEFAULT, mask, offset.data(), chunk.size(), chunk.data()), "writing " + name);
+    require<IoError>(H5Dwrite_chunk(to, H5P_DEFAULT, mask, offset.data(), chunk.size(), chunk.data()),
+                     "writing " + name);
   }
   copy_attributes(from, to);
 }

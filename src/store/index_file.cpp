@@ -57,8 +57,10 @@ std::vector<Column> columns_of(const std::vector<const Record*>& rows) {
       if (fresh) columns.push_back({name, kind_of(value), std::vector<Value>(rows.size())});
       Column& column = columns[at->second];
       const Kind kind = kind_of(value);
-      if (kind == Kind::text || column.kind == Kind::text) column.kind = Kind::text;
-      else column.kind = std::max(column.kind, kind);
+      if (kind == Kind::text || column.kind == Kind::text)
+        column.kind = Kind::text;
+      else
+        column.kind = std::max(column.kind, kind);
       column.cells[r] = value;
     }
   }
@@ -92,7 +94,9 @@ std::vector<Record> read_table(hid_t where, const std::string& name, size_t rows
     const std::string column = hdf5::read_text(dataset, "name"), kind = hdf5::read_text(dataset, "kind");
     if (kind == "text") {
       const auto cells = hdf5::read_texts(group, link);
-      if (cells.size() != rows) throw FormatError("column \"" + column + "\" of " + name + " has " + std::to_string(cells.size()) + " rows, the study " + std::to_string(rows));
+      if (cells.size() != rows)
+        throw FormatError("column \"" + column + "\" of " + name + " has " + std::to_string(cells.size()) +
+                          " rows, the study " + std::to_string(rows));
       for (size_t r = 0; r < rows; ++r)
         if (!cells[r].empty()) records[r].emplace_back(column, cells[r]);
       continue;
@@ -100,9 +104,12 @@ std::vector<Record> read_table(hid_t where, const std::string& name, size_t rows
     const auto cells = hdf5::read_doubles(group, link, rows);
     for (size_t r = 0; r < rows; ++r) {
       if (std::isnan(cells[r])) continue;
-      if (kind == "bool") records[r].emplace_back(column, cells[r] != 0);
-      else if (kind == "int" && std::abs(cells[r]) < 9.1e15) records[r].emplace_back(column, static_cast<int64_t>(cells[r]));
-      else records[r].emplace_back(column, cells[r]);
+      if (kind == "bool")
+        records[r].emplace_back(column, cells[r] != 0);
+      else if (kind == "int" && std::abs(cells[r]) < 9.1e15)
+        records[r].emplace_back(column, static_cast<int64_t>(cells[r]));
+      else
+        records[r].emplace_back(column, cells[r]);
     }
   }
   return records;
@@ -136,11 +143,14 @@ std::vector<int64_t> shape_from(const std::string& text) {
   return shape;
 }
 
-const std::vector<std::string> kVoxelColumns{"case", "kind", "name", "sha256", "content_sha256", "dtype", "shape", "source_path", "source_sha256"};
+const std::vector<std::string> kVoxelColumns{"case",  "kind",  "name",        "sha256",       "content_sha256",
+                                             "dtype", "shape", "source_path", "source_sha256"};
 const std::vector<std::string> kCaseColumns{"subject", "time_point", "case", "added", "software"};
-const std::vector<std::string> kFeatureColumns{"case", "subject", "time_point", "image_content_sha256", "mask_content_sha256", "computed", "software"};
+const std::vector<std::string> kFeatureColumns{
+    "case", "subject", "time_point", "image_content_sha256", "mask_content_sha256", "computed", "software"};
 
-void write_columns(hid_t group, const std::vector<std::string>& names, const std::vector<std::vector<std::string>>& columns) {
+void write_columns(hid_t group, const std::vector<std::string>& names,
+                   const std::vector<std::vector<std::string>>& columns) {
   for (size_t c = 0; c < names.size(); ++c) hdf5::write_texts(group, names[c], columns[c]);
 }
 
@@ -154,7 +164,8 @@ void write_cases(hid_t root, const State& state) {
     push(cases, {info.id.subject, info.id.time_point, info.key, info.added, info.software});
     const auto each = [&](const char* kind, const std::vector<VoxelInfo>& list) {
       for (const auto& v : list)
-        push(voxels, {info.key, kind, v.name, v.sha256, v.content, v.dtype, shape_text(v.shape), v.source.path, v.source.sha256});
+        push(voxels, {info.key, kind, v.name, v.sha256, v.content, v.dtype, shape_text(v.shape), v.source.path,
+                      v.source.sha256});
     };
     each("image", info.images), each("mask", info.masks);
   }
@@ -171,7 +182,8 @@ std::vector<CaseRecord> read_cases(hid_t root) {
     CaseInfo& info = records[i].info;
     info.id = {cases[0][i], cases[1][i]};
     info.key = case_key(info.id.subject, info.id.time_point);
-    if (info.key != cases[2][i]) throw FormatError("case \"" + cases[2][i] + "\" should be called \"" + info.key + "\"");
+    if (info.key != cases[2][i])
+      throw FormatError("case \"" + cases[2][i] + "\" should be called \"" + info.key + "\"");
     if (!place.emplace(info.key, i).second) throw FormatError("case \"" + info.key + "\" is there twice");
     info.added = cases[3][i];
     info.software = cases[4][i];
@@ -181,22 +193,27 @@ std::vector<CaseRecord> read_cases(hid_t root) {
     const auto at = place.find(v[0][i]);
     if (at == place.end()) throw FormatError("voxels of a case \"" + v[0][i] + "\" that is not there");
     CaseInfo& info = records[at->second].info;
-    (v[1][i] == "mask" ? info.masks : info.images).push_back({v[2][i], v[3][i], v[4][i], v[5][i], shape_from(v[6][i]), {v[7][i], v[8][i]}});
+    (v[1][i] == "mask" ? info.masks : info.images)
+        .push_back({v[2][i], v[3][i], v[4][i], v[5][i], shape_from(v[6][i]), {v[7][i], v[8][i]}});
   }
   auto clinical = read_table(root, "clinical", count), outcomes = read_table(root, "outcomes", count);
-  for (size_t i = 0; i < count; ++i) records[i].info.clinical = std::move(clinical[i]), records[i].info.outcome = std::move(outcomes[i]);
+  for (size_t i = 0; i < count; ++i)
+    records[i].info.clinical = std::move(clinical[i]), records[i].info.outcome = std::move(outcomes[i]);
   return records;
 }
 
 /// All columns of a set's rows, in the order of the first row that has them.
 std::shared_ptr<const Columns> union_of(const std::vector<const FeatureRow*>& rows) {
-  if (std::all_of(rows.begin(), rows.end(), [&](const FeatureRow* row) { return row->columns == rows[0]->columns || *row->columns == *rows[0]->columns; }))
+  if (std::all_of(rows.begin(), rows.end(), [&](const FeatureRow* row) {
+        return row->columns == rows[0]->columns || *row->columns == *rows[0]->columns;
+      }))
     return rows[0]->columns;
   auto all = std::make_shared<Columns>();
   std::set<std::string> seen;
   for (const FeatureRow* row : rows)
     for (size_t i = 0; i < row->columns->names.size(); ++i)
-      if (seen.insert(row->columns->names[i]).second) all->names.push_back(row->columns->names[i]), all->codes.push_back(row->columns->codes[i]);
+      if (seen.insert(row->columns->names[i]).second)
+        all->names.push_back(row->columns->names[i]), all->codes.push_back(row->columns->codes[i]);
   return all;
 }
 
@@ -252,15 +269,18 @@ void read_feature_sets(hid_t root, std::vector<CaseRecord>& records) {
     row.label = hdf5::read_whole(group, "label");
     const auto columns = read_columns(group, kFeatureColumns);
     Columns names{hdf5::read_texts(group, "names"), hdf5::read_texts(group, "codes")};
-    if (names.names.size() != names.codes.size()) throw FormatError("features " + set + ": names and codes differ in number");
+    if (names.names.size() != names.codes.size())
+      throw FormatError("features " + set + ": names and codes differ in number");
     const size_t width = names.names.size();
     const auto values = hdf5::read_doubles(group, "values", columns[0].size() * width);
     row.columns = std::make_shared<const Columns>(std::move(names));
     for (size_t r = 0; r < columns[0].size(); ++r) {
       const auto at = place.find(columns[0][r]);
       if (at == place.end()) throw FormatError("features of a case \"" + columns[0][r] + "\" that is not there");
-      row.image_content = columns[3][r], row.mask_content = columns[4][r], row.computed = columns[5][r], row.software = columns[6][r];
-      row.values.assign(values.begin() + static_cast<ptrdiff_t>(r * width), values.begin() + static_cast<ptrdiff_t>((r + 1) * width));
+      row.image_content = columns[3][r], row.mask_content = columns[4][r], row.computed = columns[5][r],
+      row.software = columns[6][r];
+      row.values.assign(values.begin() + static_cast<ptrdiff_t>(r * width),
+                        values.begin() + static_cast<ptrdiff_t>((r + 1) * width));
       records[at->second].features[set] = row;
     }
   }
@@ -274,7 +294,8 @@ void write_predictions(hid_t root, const State& state) {
     write_record(group, "about", predictions->about);
     std::vector<std::string> subjects, time_points;
     std::vector<const Record*> rows;
-    for (const auto& [id, record] : predictions->rows) subjects.push_back(id.subject), time_points.push_back(id.time_point), rows.push_back(&record);
+    for (const auto& [id, record] : predictions->rows)
+      subjects.push_back(id.subject), time_points.push_back(id.time_point), rows.push_back(&record);
     hdf5::write_texts(group, "subject", subjects);
     hdf5::write_texts(group, "time_point", time_points);
     write_table(group, "values", rows);
@@ -289,7 +310,8 @@ void read_predictions(hid_t root, State& state) {
     predictions->about = read_record(hdf5::open_group(group, "about"));
     const auto ids = read_columns(group, {"subject", "time_point"});
     auto records = read_table(group, "values", ids[0].size());
-    for (size_t r = 0; r < ids[0].size(); ++r) predictions->rows.emplace_back(CaseId{ids[0][r], ids[1][r]}, std::move(records[r]));
+    for (size_t r = 0; r < ids[0].size(); ++r)
+      predictions->rows.emplace_back(CaseId{ids[0][r], ids[1][r]}, std::move(records[r]));
     state.predictions[hdf5::read_text(group, "name")] = std::move(predictions);
   }
 }
@@ -347,7 +369,8 @@ void write_index(hid_t root, const State& state) {
   hdf5::write_attribute(root, "cases_folder", state.folder);
   write_cases(root, state);
   std::vector<const Record*> clinical, outcomes;
-  for (const auto& record : state.cases) clinical.push_back(&record->info.clinical), outcomes.push_back(&record->info.outcome);
+  for (const auto& record : state.cases)
+    clinical.push_back(&record->info.clinical), outcomes.push_back(&record->info.outcome);
   write_table(root, "clinical", clinical);
   write_table(root, "outcomes", outcomes);
   write_feature_sets(root, state);
@@ -374,7 +397,8 @@ State read_index(hid_t root, const std::string& path) {
     state.software = hdf5::read_text(root, "software");
     state.folder = hdf5::read_text(root, "cases_folder");
     if (state.folder.find('/') != std::string::npos || state.folder == "." || state.folder == "..")
-      throw FormatError("the case files are said to lie in \"" + state.folder + "\", which is not a folder beside the study");
+      throw FormatError("the case files are said to lie in \"" + state.folder +
+                        "\", which is not a folder beside the study");
     auto records = read_cases(root);
     read_feature_sets(root, records);
     for (auto& record : records) state.cases.push_back(std::make_shared<const CaseRecord>(std::move(record)));
@@ -401,7 +425,8 @@ void scan_cases(const Layout& layout, State& known, std::vector<std::string>& pr
     try {
       const hdf5::File file = hdf5::open_file(path);
       CaseRecord record{read_case(file, path), {}};
-      if (record.info.key != key) throw FormatError(path + " says it is case \"" + record.info.key + "\": it was renamed");
+      if (record.info.key != key)
+        throw FormatError(path + " says it is case \"" + record.info.key + "\": it was renamed");
       found.push_back(std::move(record));
     } catch (const Error& error) {
       problems.emplace_back(error.what());
@@ -418,8 +443,10 @@ void scan_cases(const Layout& layout, State& known, std::vector<std::string>& pr
     }
   }
   for (const auto& old : known.cases)
-    if (std::none_of(found.begin(), found.end(), [&](const CaseRecord& record) { return record.info.key == old->info.key; }))
-      problems.push_back("case \"" + old->info.key + "\" is in the index and its file " + layout.case_file(old->info.key).string() + " is gone");
+    if (std::none_of(found.begin(), found.end(),
+                     [&](const CaseRecord& record) { return record.info.key == old->info.key; }))
+      problems.push_back("case \"" + old->info.key + "\" is in the index and its file " +
+                         layout.case_file(old->info.key).string() + " is gone");
   // The order of the index first, then by date and name: directory order means nothing.
   std::unordered_map<std::string, size_t> place;
   for (size_t i = 0; i < known.cases.size(); ++i) place[known.cases[i]->info.key] = i;

@@ -17,7 +17,7 @@ constexpr const char* kStudyFormat = "vesalius-study";
 /// What a study knows. Copying is cheap: a change makes a copy, and the copy replaces it once it is on disk.
 struct State {
   std::string created, modified, software;
-  std::string folder;  ///< of the case files, beside the index; "" in a packed study
+  std::string folder;                                    ///< of the case files, beside the index; "" in a packed study
   std::vector<std::shared_ptr<const CaseRecord>> cases;  ///< in the order they were added
   std::map<std::string, std::shared_ptr<const Predictions>> predictions;
 

@@ -24,7 +24,8 @@ void copy_case(hid_t from, hid_t to) {
     const hdf5::Group source = hdf5::open_group(from, kind), target = hdf5::make_group(to, kind);
     for (const auto& name : hdf5::link_names(source)) hdf5::copy_tensor(hdf5::open_dataset(source, name), target, name);
   }
-  for (const char* table : {"clinical", "outcome"}) hdf5::copy_attributes(hdf5::open_group(from, table), hdf5::make_group(to, table));
+  for (const char* table : {"clinical", "outcome"})
+    hdf5::copy_attributes(hdf5::open_group(from, table), hdf5::make_group(to, table));
   hdf5::copy_attributes(from, to);
 }
 
@@ -49,10 +50,11 @@ void require_space(const std::string& out, uintmax_t needed) {
   const auto space = fs::space(folder, code);
   uintmax_t limit = code ? needed : space.available;
   struct rlimit longest{};
-  if (::getrlimit(RLIMIT_FSIZE, &longest) == 0 && longest.rlim_cur != RLIM_INFINITY) limit = std::min<uintmax_t>(limit, longest.rlim_cur);
+  if (::getrlimit(RLIMIT_FSIZE, &longest) == 0 && longest.rlim_cur != RLIM_INFINITY)
+    limit = std::min<uintmax_t>(limit, longest.rlim_cur);
   if (limit < needed)
-    throw IoError("can't write " + out + ": about " + std::to_string(needed >> 10) + " KiB are needed, and there is room for " +
-                  std::to_string(limit >> 10) + " KiB");
+    throw IoError("can't write " + out + ": about " + std::to_string(needed >> 10) +
+                  " KiB are needed, and there is room for " + std::to_string(limit >> 10) + " KiB");
 }
 
 /// A file that HDF5 could not write stays open inside HDF5, which crashes over it when the process ends (1.10.8).
@@ -107,10 +109,12 @@ std::vector<std::string> repair(const std::string& path) {
       const hdf5::File file = hdf5::open_file(path);
       state = read_index(file, path);
     } catch (const FormatError& error) {
-      problems.push_back("the old index could not be read (" + std::string(error.what()) + "); predictions that only it held are lost");
+      problems.push_back("the old index could not be read (" + std::string(error.what()) +
+                         "); predictions that only it held are lost");
       state = State{};
     }
-    if (problems.empty() && state.folder.empty()) throw InvalidArgument(path + " is a packed study: there is nothing to repair it from");
+    if (problems.empty() && state.folder.empty())
+      throw InvalidArgument(path + " is a packed study: there is nothing to repair it from");
     if (!state.folder.empty()) layout = Layout(path, state.folder);
   }
   if (!holds_cases(layout.folder))
@@ -162,7 +166,8 @@ void unpack(const std::string& packed, const std::string& out) {
   State state = open_state(packed, from);
   if (!state.folder.empty()) throw InvalidArgument(packed + " is not a packed study: it can be written to as it is");
   const Layout layout{fs::path(out)};
-  if (holds_cases(layout.folder)) throw InvalidArgument(layout.folder.string() + " holds case files already; name another study");
+  if (holds_cases(layout.folder))
+    throw InvalidArgument(layout.folder.string() + " holds case files already; name another study");
   const WriteLock lock{fs::path(out)};
   make_folder(layout.folder);
   Cleanup cleanup(layout.folder);

@@ -22,11 +22,14 @@ Record checked(const Record& record, const std::string& what) {
     if (!seen.insert(name).second) throw InvalidArgument(what + " names \"" + name + "\" twice");
     if (std::holds_alternative<std::monostate>(value)) continue;
     if (const auto* number = std::get_if<double>(&value); number && std::isnan(*number)) continue;
-    if (const auto* whole = std::get_if<int64_t>(&value); whole && std::abs(static_cast<double>(*whole)) > 9007199254740992.0)
-      throw InvalidArgument(what + " \"" + name + "\" is " + std::to_string(*whole) + ", beyond 2^53: store it as text");
+    if (const auto* whole = std::get_if<int64_t>(&value);
+        whole && std::abs(static_cast<double>(*whole)) > 9007199254740992.0)
+      throw InvalidArgument(what + " \"" + name + "\" is " + std::to_string(*whole) +
+                            ", beyond 2^53: store it as text");
     if (const auto* text = std::get_if<std::string>(&value)) {
       if (text->empty()) continue;
-      if (!is_utf8(*text) || text->find('\0') != std::string::npos) throw InvalidArgument(what + " \"" + name + "\" must be UTF-8 text");
+      if (!is_utf8(*text) || text->find('\0') != std::string::npos)
+        throw InvalidArgument(what + " \"" + name + "\" must be UTF-8 text");
     }
     out.emplace_back(name, value);
   }
@@ -37,9 +40,12 @@ namespace {
 
 Record merged(Record old, const Record& changes) {
   for (const auto& [name, value] : changes) {
-    const auto at = std::find_if(old.begin(), old.end(), [&, &key = name](const auto& cell) { return cell.first == key; });
-    if (at == old.end()) old.emplace_back(name, value);
-    else at->second = value;
+    const auto at =
+        std::find_if(old.begin(), old.end(), [&, &key = name](const auto& cell) { return cell.first == key; });
+    if (at == old.end())
+      old.emplace_back(name, value);
+    else
+      at->second = value;
   }
   return old;
 }
@@ -61,7 +67,8 @@ void Study::Impl::require_open() const {
 
 void Study::Impl::require_writable() const {
   require_open();
-  if (mode == "r") throw InvalidArgument("study " + path + " is open for reading; open it with mode \"a\" to change it");
+  if (mode == "r")
+    throw InvalidArgument("study " + path + " is open for reading; open it with mode \"a\" to change it");
 }
 
 const CaseRecord& Study::Impl::get(const CaseId& id) const {
@@ -72,7 +79,8 @@ const CaseRecord& Study::Impl::get(const CaseId& id) const {
     if (record->info.id.subject == id.subject) same.push_back(record.get());
   if (id.time_point.empty() && same.size() == 1) return *same[0];
   if (same.empty())
-    throw InvalidArgument("no subject \"" + id.subject + "\" in " + path + "; it holds " + std::to_string(state.cases.size()) + ": " +
+    throw InvalidArgument("no subject \"" + id.subject + "\" in " + path + "; it holds " +
+                          std::to_string(state.cases.size()) + ": " +
                           list(state.cases, [](const auto& record) { return spell(record->info.id); }));
   throw InvalidArgument("subject " + spell(id) + " in " + path + ": say which time point; there are " +
                         list(same, [](const CaseRecord* record) { return "\"" + record->info.id.time_point + "\""; }));
@@ -86,7 +94,8 @@ void Study::Impl::read() {
   } catch (const FormatError& error) {
     if (!holds_cases(layout.folder)) throw;
     throw FormatError(std::string(error.what()) + ". Its cases lie in " + layout.folder.string() +
-                      ": vesalius.store.repair(\"" + path + "\"), or `vesalius repair`, makes the index anew from them");
+                      ": vesalius.store.repair(\"" + path +
+                      "\"), or `vesalius repair`, makes the index anew from them");
   }
   if (packed) return;
   layout = Layout(path, state.folder);
@@ -99,8 +108,9 @@ void Study::Impl::read() {
 
 void Study::Impl::create() {
   if (holds_cases(layout.folder))
-    throw IoError("there is no " + path + ", and " + layout.folder.string() + " holds the cases of one: make its index anew with vesalius.store.repair(\"" +
-                  path + "\"), or move the folder away");
+    throw IoError("there is no " + path + ", and " + layout.folder.string() +
+                  " holds the cases of one: make its index anew with vesalius.store.repair(\"" + path +
+                  "\"), or move the folder away");
   state = State{};
   state.created = now_utc();
   state.folder = layout.folder.filename().string();
@@ -109,8 +119,10 @@ void Study::Impl::create() {
 Study::Study(const std::string& path, const std::string& mode) : impl_(std::make_unique<Impl>(path, mode)) {
   const hdf5::Guard guard;
   if (mode != "r" && mode != "a" && mode != "w")
-    throw InvalidArgument("a study's mode is \"r\" (read), \"a\" (read and write) or \"w\" (start anew); it was \"" + mode + "\"");
-  if (path.empty() || fs::path(path).filename().empty()) throw InvalidArgument("a study needs the path of a file, such as study.h5; it was \"" + path + "\"");
+    throw InvalidArgument("a study's mode is \"r\" (read), \"a\" (read and write) or \"w\" (start anew); it was \"" +
+                          mode + "\"");
+  if (path.empty() || fs::path(path).filename().empty())
+    throw InvalidArgument("a study needs the path of a file, such as study.h5; it was \"" + path + "\"");
   Impl& self = *impl_;
   std::error_code code;
   const bool exists = fs::exists(path, code);
@@ -120,10 +132,14 @@ Study::Study(const std::string& path, const std::string& mode) : impl_(std::make
     return;
   }
   self.lock = std::make_unique<WriteLock>(path);
-  if (fs::exists(path, code)) self.read();  // asked again: it may have come while we waited for the lock
-  else self.create();
+  if (fs::exists(path, code))
+    self.read();  // asked again: it may have come while we waited for the lock
+  else
+    self.create();
   if (self.packed)
-    throw NotSupported(path + " is a packed study, which is only read: unpack it first (vesalius.store.unpack), or open it with mode \"r\"");
+    throw NotSupported(
+        path +
+        " is a packed study, which is only read: unpack it first (vesalius.store.unpack), or open it with mode \"r\"");
   make_folder(self.layout.folder);
   make_folder(self.layout.folder / "features");
   remove_staged_leftovers(self.layout.index.has_parent_path() ? self.layout.index.parent_path() : fs::path("."));
@@ -205,11 +221,13 @@ void Study::Impl::check_kinds(const std::string& key, const Record& record, bool
     for (auto other = state.cases.rbegin(); other != state.cases.rend(); ++other) {
       if ((*other)->info.key == key) continue;
       const Record& cells = outcome ? (*other)->info.outcome : (*other)->info.clinical;
-      const auto at = std::find_if(cells.begin(), cells.end(), [&, &column = name](const auto& cell) { return cell.first == column; });
+      const auto at = std::find_if(cells.begin(), cells.end(),
+                                   [&, &column = name](const auto& cell) { return cell.first == column; });
       if (at == cells.end()) continue;
       if (is_text(at->second) != is_text(value))
-        throw TypeMismatch(std::string(outcome ? "outcome" : "clinical") + " \"" + name + "\" is " + (is_text(value) ? "text" : "a number") +
-                           " here and " + (is_text(value) ? "a number" : "text") + " for " + spell((*other)->info.id) +
+        throw TypeMismatch(std::string(outcome ? "outcome" : "clinical") + " \"" + name + "\" is " +
+                           (is_text(value) ? "text" : "a number") + " here and " +
+                           (is_text(value) ? "a number" : "text") + " for " + spell((*other)->info.id) +
                            ": a column holds one kind");
       break;
     }
@@ -223,7 +241,8 @@ void require_grid(const Geometry& mask, const std::string& name, const std::map<
   for (const auto& [image, geometry] : images)
     if (geometry.same_as(mask)) return;
   const auto& [image, geometry] = *images.begin();
-  throw GeometryError("mask \"" + name + "\" lies on no image's grid; against image \"" + image + "\": " + geometry.difference(mask) +
+  throw GeometryError("mask \"" + name + "\" lies on no image's grid; against image \"" + image +
+                      "\": " + geometry.difference(mask) +
                       ". Resample it first (vesalius.image.resample_like), or read it with like=image");
 }
 
@@ -245,7 +264,8 @@ void Study::add(const CaseId& id, const NewCase& content, bool overwrite) {
   record.info.id = id;
   record.info.key = case_key(id.subject, id.time_point);
   if (content.images.empty() && content.masks.empty() && content.clinical.empty() && content.outcome.empty())
-    throw InvalidArgument("subject " + spell(id) + ": nothing to add; give an image, a mask, clinical data or an outcome");
+    throw InvalidArgument("subject " + spell(id) +
+                          ": nothing to add; give an image, a mask, clinical data or an outcome");
   record.info.clinical = checked(content.clinical, "clinical");
   record.info.outcome = checked(content.outcome, "outcome");
   record.info.images = describe_all(content.images, content.image_sources);
@@ -291,14 +311,16 @@ void Study::Impl::update(const CaseId& id, const std::function<void(CaseRecord&,
 namespace {
 
 template <class T>
-void put_voxels(std::vector<VoxelInfo>& infos, const VoxelInfo& info, const hdf5::File& file, const std::string& group, const T& voxels,
-                bool overwrite, const CaseId& id) {
+void put_voxels(std::vector<VoxelInfo>& infos, const VoxelInfo& info, const hdf5::File& file, const std::string& group,
+                const T& voxels, bool overwrite, const CaseId& id) {
   const hdf5::Group where = hdf5::open_group(file, group);
   const std::string link = encode_name(info.name);
-  const auto old = std::find_if(infos.begin(), infos.end(), [&](const VoxelInfo& there) { return there.name == info.name; });
+  const auto old =
+      std::find_if(infos.begin(), infos.end(), [&](const VoxelInfo& there) { return there.name == info.name; });
   if (old != infos.end()) {
     if (!overwrite)
-      throw InvalidArgument("subject " + spell(id) + " has \"" + info.name + "\" among its " + group + " already; pass overwrite to replace it");
+      throw InvalidArgument("subject " + spell(id) + " has \"" + info.name + "\" among its " + group +
+                            " already; pass overwrite to replace it");
     hdf5::require(H5Ldelete(where, link.c_str(), H5P_DEFAULT), "replacing " + info.name);
     *old = info;
   } else {
@@ -309,14 +331,18 @@ void put_voxels(std::vector<VoxelInfo>& infos, const VoxelInfo& info, const hdf5
 
 }  // namespace
 
-void Study::add_image(const CaseId& id, const std::string& name, const Image& image, const Source& source, bool overwrite) {
+void Study::add_image(const CaseId& id, const std::string& name, const Image& image, const Source& source,
+                      bool overwrite) {
   require_name(name, "an image's name");
   const VoxelInfo info = describe(name, image, source);
   const hdf5::Guard guard;
-  impl_->update(id, [&](CaseRecord& record, const hdf5::File& file) { put_voxels(record.info.images, info, file, "images", image, overwrite, id); });
+  impl_->update(id, [&](CaseRecord& record, const hdf5::File& file) {
+    put_voxels(record.info.images, info, file, "images", image, overwrite, id);
+  });
 }
 
-void Study::add_mask(const CaseId& id, const std::string& name, const Mask& mask, const Source& source, bool overwrite) {
+void Study::add_mask(const CaseId& id, const std::string& name, const Mask& mask, const Source& source,
+                     bool overwrite) {
   require_name(name, "a mask's name");
   const VoxelInfo info = describe(name, mask, source);
   const hdf5::Guard guard;
@@ -380,8 +406,8 @@ auto Study::Impl::read_voxels(const CaseId& id, bool mask, const std::string& na
   const CaseRecord& record = get(id);
   const auto& infos = mask ? record.info.masks : record.info.images;
   if (!(mask ? record.mask(name) : record.image(name)))
-    throw InvalidArgument("subject " + spell(record.info.id) + " has no " + (mask ? "mask" : "image") + " \"" + name + "\"; it has " +
-                          list(infos, [](const VoxelInfo& info) { return "\"" + info.name + "\""; }));
+    throw InvalidArgument("subject " + spell(record.info.id) + " has no " + (mask ? "mask" : "image") + " \"" + name +
+                          "\"; it has " + list(infos, [](const VoxelInfo& info) { return "\"" + info.name + "\""; }));
   if (packed) {
     const hdf5::File file = hdf5::open_file(path);
     return read(hdf5::open_group(hdf5::open_group(file, "cases"), record.info.key), path + ", case " + record.info.key);
@@ -394,22 +420,26 @@ auto Study::Impl::read_voxels(const CaseId& id, bool mask, const std::string& na
 
 Image Study::image(const CaseId& id, const std::string& name, bool verify) const {
   const hdf5::Guard guard;
-  return impl_->read_voxels(id, false, name, [&](hid_t root, const std::string& where) { return read_image(root, name, verify, where); });
+  return impl_->read_voxels(
+      id, false, name, [&](hid_t root, const std::string& where) { return read_image(root, name, verify, where); });
 }
 
 Mask Study::mask(const CaseId& id, const std::string& name, bool verify) const {
   const hdf5::Guard guard;
-  return impl_->read_voxels(id, true, name, [&](hid_t root, const std::string& where) { return read_mask(root, name, verify, where); });
+  return impl_->read_voxels(id, true, name,
+                            [&](hid_t root, const std::string& where) { return read_mask(root, name, verify, where); });
 }
 
 std::map<std::string, std::string> Study::provenance() const {
   const hdf5::Guard guard;
   impl_->require_open();
   const State& state = impl_->state;
-  return {{"created", state.created}, {"modified", state.modified}, {"software", state.software}, {"format_version", std::to_string(kFormatVersion)}};
+  return {{"created", state.created},
+          {"modified", state.modified},
+          {"software", state.software},
+          {"format_version", std::to_string(kFormatVersion)}};
 }
 
 std::vector<std::string> Study::problems() const { return impl_->problems; }
 
 }  // namespace vesalius::store
-

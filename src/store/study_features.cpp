@@ -9,22 +9,28 @@ namespace vesalius::store {
 namespace {
 
 void require_set_name(const std::string& hash) {
-  const bool plain = !hash.empty() && hash.size() <= 128 &&
-                     std::all_of(hash.begin(), hash.end(), [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_'; });
-  if (!plain) throw InvalidArgument("features need their settings' hash (letters and digits); it was \"" + encode_name(hash) + "\"");
+  const bool plain = !hash.empty() && hash.size() <= 128 && std::all_of(hash.begin(), hash.end(), [](unsigned char c) {
+    return std::isalnum(c) || c == '-' || c == '_';
+  });
+  if (!plain)
+    throw InvalidArgument("features need their settings' hash (letters and digits); it was \"" + encode_name(hash) +
+                          "\"");
 }
 
 void require_columns(const FeatureValues& features) {
   const size_t count = features.names.size();
   if (count == 0) throw InvalidArgument("features to store: there are none");
   if (features.values.size() != count || features.codes.size() != count)
-    throw ShapeError("features to store: " + std::to_string(count) + " names, " + std::to_string(features.codes.size()) + " codes, " +
-                     std::to_string(features.values.size()) + " values; they must be equally many");
+    throw ShapeError("features to store: " + std::to_string(count) + " names, " +
+                     std::to_string(features.codes.size()) + " codes, " + std::to_string(features.values.size()) +
+                     " values; they must be equally many");
   std::set<std::string> seen;
   for (size_t i = 0; i < count; ++i) {
     require_name(features.names[i], "a feature's name");
-    if (!seen.insert(features.names[i]).second) throw InvalidArgument("feature \"" + features.names[i] + "\" is there twice");
-    if (!is_utf8(features.codes[i])) throw InvalidArgument("feature \"" + features.names[i] + "\": its code must be UTF-8 text");
+    if (!seen.insert(features.names[i]).second)
+      throw InvalidArgument("feature \"" + features.names[i] + "\" is there twice");
+    if (!is_utf8(features.codes[i]))
+      throw InvalidArgument("feature \"" + features.names[i] + "\": its code must be UTF-8 text");
   }
   require_name(features.image, "an image's name");
   require_name(features.mask, "a mask's name");
@@ -46,7 +52,8 @@ std::shared_ptr<const Columns> shared_columns(const State& state, const std::str
 std::string Study::feature_set(const FeatureValues& features) {
   require_set_name(features.settings_hash);
   if (features.image == "image" && features.mask == "mask" && features.label == 1) return features.settings_hash;
-  return features.settings_hash + "." + encode_name(features.image) + "." + encode_name(features.mask) + "." + std::to_string(features.label);
+  return features.settings_hash + "." + encode_name(features.image) + "." + encode_name(features.mask) + "." +
+         std::to_string(features.label);
 }
 
 void Study::add_features(const CaseId& id, const FeatureValues& features) {
@@ -59,7 +66,8 @@ void Study::add_features(const CaseId& id, const FeatureValues& features) {
   const VoxelInfo* image = record.image(features.image);
   const VoxelInfo* mask = record.mask(features.mask);
   if (!image || !mask)
-    throw InvalidArgument("subject " + spell(record.info.id) + " has no " + (image ? "mask \"" + features.mask : "image \"" + features.image) +
+    throw InvalidArgument("subject " + spell(record.info.id) + " has no " +
+                          (image ? "mask \"" + features.mask : "image \"" + features.image) +
                           "\" that features could come from");
   FeatureRow row;
   row.settings_yaml = features.settings_yaml, row.settings_hash = features.settings_hash;
@@ -108,13 +116,15 @@ void Study::add_predictions(const std::string& name, const Predictions& predicti
   Impl& self = *impl_;
   self.require_writable();
   if (self.state.predictions.count(name) && !overwrite)
-    throw InvalidArgument("predictions \"" + name + "\" are in " + self.path + " already; pass overwrite to replace them");
+    throw InvalidArgument("predictions \"" + name + "\" are in " + self.path +
+                          " already; pass overwrite to replace them");
   auto stored = std::make_shared<Predictions>();
   stored->about = checked(predictions.about, "what is said about predictions");
   std::set<std::string> seen;
   for (const auto& [id, record] : predictions.rows) {
     const CaseInfo& info = self.get(id).info;
-    if (!seen.insert(info.key).second) throw InvalidArgument("predictions \"" + name + "\" name subject " + spell(id) + " twice");
+    if (!seen.insert(info.key).second)
+      throw InvalidArgument("predictions \"" + name + "\" name subject " + spell(id) + " twice");
     stored->rows.emplace_back(info.id, checked(record, "predictions"));
   }
   State next = self.state;

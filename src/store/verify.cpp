@@ -13,7 +13,8 @@ namespace {
 
 /// Walks the links below `where`: each must be a hard link, but for what `allowed` lets pass.
 template <class Allowed>
-void check_links(hid_t where, const std::string& path, int depth, std::vector<std::string>& problems, Allowed&& allowed) {
+void check_links(hid_t where, const std::string& path, int depth, std::vector<std::string>& problems,
+                 Allowed&& allowed) {
   if (depth > 8) {
     problems.push_back(path + ": groups nested deeper than a study's");
     return;
@@ -32,7 +33,8 @@ void check_links(hid_t where, const std::string& path, int depth, std::vector<st
       check_links(object, here, depth + 1, problems, allowed);
     } else if (type == H5I_DATASET) {
       const hdf5::Properties create(H5Dget_create_plist(object), here);
-      if (H5Pget_layout(create) == H5D_VIRTUAL || H5Pget_external_count(create) > 0) problems.push_back(here + ": its values lie in another file");
+      if (H5Pget_layout(create) == H5D_VIRTUAL || H5Pget_external_count(create) > 0)
+        problems.push_back(here + ": its values lie in another file");
     } else {
       problems.push_back(here + " is neither a group nor a dataset");
     }
@@ -42,7 +44,8 @@ void check_links(hid_t where, const std::string& path, int depth, std::vector<st
 const auto kNoneAllowed = [](hid_t, const std::string&, const H5L_info_t&, const std::string&) { return false; };
 
 /// /cases/<key> may lead to <folder>/<key>.h5 and nowhere else.
-bool is_case_link(hid_t where, const std::string& name, const H5L_info_t& info, const std::string& here, const std::string& folder) {
+bool is_case_link(hid_t where, const std::string& name, const H5L_info_t& info, const std::string& here,
+                  const std::string& folder) {
   if (info.type != H5L_TYPE_EXTERNAL || here != "/cases/" + name || info.u.val_size > 65536) return false;
   std::string value(info.u.val_size, '\0');
   if (H5Lget_val(where, name.c_str(), value.data(), value.size(), H5P_DEFAULT) < 0) return false;
@@ -55,7 +58,8 @@ bool is_case_link(hid_t where, const std::string& name, const H5L_info_t& info, 
 void check_voxels(hid_t root, const CaseRecord& record, const std::string& path, std::vector<std::string>& problems) {
   const auto each = [&](const char* what, const VoxelInfo& indexed, const Image& image) {
     if (describe(indexed.name, image, {}).content != indexed.content)
-      problems.push_back(path + ", " + what + " \"" + indexed.name + "\": not the voxels and geometry that the index names");
+      problems.push_back(path + ", " + what + " \"" + indexed.name +
+                         "\": not the voxels and geometry that the index names");
   };
   for (const auto& info : record.info.images) each("image", info, read_image(root, info.name, true, path));
   for (const auto& info : record.info.masks) each("mask", info, read_mask(root, info.name, true, path));
@@ -108,14 +112,17 @@ std::vector<std::string> verify_in_process(const std::string& path) {
     const hdf5::File file = hdf5::open_file(path);
     require_format(file, kStudyFormat, path);
     state.folder = hdf5::read_text(file, "cases_folder");
-    check_links(file, "", 0, problems, [&](hid_t where, const std::string& name, const H5L_info_t& info, const std::string& here) {
-      return !state.folder.empty() && is_case_link(where, name, info, here, state.folder);
-    });
+    check_links(file, "", 0, problems,
+                [&](hid_t where, const std::string& name, const H5L_info_t& info, const std::string& here) {
+                  return !state.folder.empty() && is_case_link(where, name, info, here, state.folder);
+                });
     state = read_index(file, path);
     if (!state.folder.empty()) return;
     const hdf5::Group cases = hdf5::open_group(file, "cases");
     for (const auto& record : state.cases)
-      attempt(problems, [&] { check_voxels(hdf5::open_group(cases, record->info.key), *record, path + ", case " + record->info.key, problems); });
+      attempt(problems, [&] {
+        check_voxels(hdf5::open_group(cases, record->info.key), *record, path + ", case " + record->info.key, problems);
+      });
   });
   if (!readable || state.folder.empty()) return problems;
   layout = Layout(path, state.folder);

@@ -22,9 +22,9 @@ using Mat3 = std::array<Vec3, 3>;
 /// order, as the tensor's dimensions are. The centre of voxel `i` lies at
 /// `origin + direction · diag(spacing) · i`. A 2D image has `size[0] == 1`.
 struct VESALIUS_API Geometry {
-  Index3 size{1, 1, 1};           ///< voxels
-  Vec3 spacing{1.0, 1.0, 1.0};    ///< mm between voxel centres
-  Vec3 origin{0.0, 0.0, 0.0};     ///< LPS mm, centre of the first voxel
+  Index3 size{1, 1, 1};                               ///< voxels
+  Vec3 spacing{1.0, 1.0, 1.0};                        ///< mm between voxel centres
+  Vec3 origin{0.0, 0.0, 0.0};                         ///< LPS mm, centre of the first voxel
   Mat3 direction{{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}};  ///< columns: the index axes' unit vectors
 
   /// @throws GeometryError unless sizes and spacings are positive, all is finite, and the direction
@@ -40,9 +40,7 @@ struct VESALIUS_API Geometry {
   /// "" when both describe the same grid, else a sentence that says which part differs by how much.
   /// `tolerance` is relative to the spacing; directions are compared to 1e-3.
   std::string difference(const Geometry& other, double tolerance = 1e-2) const;
-  bool same_as(const Geometry& other, double tolerance = 1e-2) const {
-    return difference(other, tolerance).empty();
-  }
+  bool same_as(const Geometry& other, double tolerance = 1e-2) const { return difference(other, tolerance).empty(); }
   /// @throws GeometryError with `difference`'s sentence when the grids differ.
   void require_same(const Geometry& other, const std::string& mine, const std::string& theirs,
                     double tolerance = 1e-2) const;

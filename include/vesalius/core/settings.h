@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -40,6 +41,8 @@ VESALIUS_API std::string hash(const SettingMap& map);
 
 namespace detail {
 
+/// " Did you mean …?", or nothing where no known name is near (edit distance).
+VESALIUS_API std::string did_you_mean(std::string_view name, const std::vector<std::string>& known);
 [[noreturn]] VESALIUS_API void unknown_setting(const std::string& name, const std::vector<std::string>& known);
 [[noreturn]] VESALIUS_API void wrong_setting_type(const std::string& name, const std::string& expected,
                                                   const SettingValue& got);
@@ -86,25 +89,42 @@ void from_value(const std::string& name, const SettingValue& value, T& out) {
     if (list.size() != out.size()) wrong_setting_type(name, std::to_string(out.size()) + " values", value);
     std::copy(list.begin(), list.end(), out.begin());
   } else if constexpr (std::is_same_v<T, double>) {
-    if (const auto* number = std::get_if<double>(&value)) out = *number;
-    else if (const auto* whole = std::get_if<int64_t>(&value)) out = static_cast<double>(*whole);
-    else wrong_setting_type(name, "a number", value);
+    if (const auto* number = std::get_if<double>(&value))
+      out = *number;
+    else if (const auto* whole = std::get_if<int64_t>(&value))
+      out = static_cast<double>(*whole);
+    else
+      wrong_setting_type(name, "a number", value);
   } else if constexpr (std::is_same_v<T, std::vector<double>>) {
-    if (const auto* list = std::get_if<std::vector<double>>(&value)) out = *list;
-    else if (const auto* whole = std::get_if<std::vector<int64_t>>(&value)) out.assign(whole->begin(), whole->end());
-    else if (const auto* number = std::get_if<double>(&value)) out = {*number};
-    else if (const auto* one = std::get_if<int64_t>(&value)) out = {static_cast<double>(*one)};
-    else wrong_setting_type(name, "a list of numbers", value);
+    if (const auto* list = std::get_if<std::vector<double>>(&value))
+      out = *list;
+    else if (const auto* whole = std::get_if<std::vector<int64_t>>(&value))
+      out.assign(whole->begin(), whole->end());
+    else if (const auto* number = std::get_if<double>(&value))
+      out = {*number};
+    else if (const auto* one = std::get_if<int64_t>(&value))
+      out = {static_cast<double>(*one)};
+    else
+      wrong_setting_type(name, "a list of numbers", value);
   } else if constexpr (std::is_same_v<T, std::vector<int64_t>> || std::is_same_v<T, std::vector<std::string>>) {
-    if (const auto* list = std::get_if<T>(&value)) out = *list;
-    else if (const auto* one = std::get_if<typename T::value_type>(&value)) out = {*one};
-    else if (const auto* empty = std::get_if<std::vector<int64_t>>(&value); empty && empty->empty()) out = T{};
-    else wrong_setting_type(name, std::is_same_v<T, std::vector<int64_t>> ? "a list of whole numbers" : "a list of text", value);
+    if (const auto* list = std::get_if<T>(&value))
+      out = *list;
+    else if (const auto* one = std::get_if<typename T::value_type>(&value))
+      out = {*one};
+    else if (const auto* empty = std::get_if<std::vector<int64_t>>(&value); empty && empty->empty())
+      out = T{};
+    else
+      wrong_setting_type(name, std::is_same_v<T, std::vector<int64_t>> ? "a list of whole numbers" : "a list of text",
+                         value);
   } else {
-    if (const auto* same = std::get_if<T>(&value)) out = *same;
-    else wrong_setting_type(name, std::is_same_v<T, bool>          ? "true or false"
-                                  : std::is_same_v<T, int64_t>     ? "a whole number"
-                                                                   : "text", value);
+    if (const auto* same = std::get_if<T>(&value))
+      out = *same;
+    else
+      wrong_setting_type(name,
+                         std::is_same_v<T, bool>      ? "true or false"
+                         : std::is_same_v<T, int64_t> ? "a whole number"
+                                                      : "text",
+                         value);
   }
 }
 
@@ -113,9 +133,8 @@ void from_value(const std::string& name, const SettingValue& value, T& out) {
 template <class Settings>
 SettingMap to_map(const Settings& settings) {
   SettingMap map;
-  Settings::visit(settings, [&](const char* name, const auto& field) {
-    map.emplace_back(name, detail::to_value(field));
-  });
+  Settings::visit(settings,
+                  [&](const char* name, const auto& field) { map.emplace_back(name, detail::to_value(field)); });
   return map;
 }
 

@@ -14,11 +14,11 @@ namespace vesalius::io {
 /// One DICOM series of a folder.
 struct SeriesInfo {
   std::string uid, description, modality;
-  std::vector<std::string> files;      ///< sorted along the slices' normal where they have positions
-  Index3 size{0, 0, 0};                ///< voxels (z, y, x), 0 where unknown
-  Vec3 spacing{0, 0, 0};               ///< mm (z, y, x), 0 where unknown
-  int64_t time_points = 1;             ///< volumes at the same place
-  std::vector<std::string> problems;   ///< missing, duplicate or uneven slices, gantry tilt, …
+  std::vector<std::string> files;     ///< sorted along the slices' normal where they have positions
+  Index3 size{0, 0, 0};               ///< voxels (z, y, x), 0 where unknown
+  Vec3 spacing{0, 0, 0};              ///< mm (z, y, x), 0 where unknown
+  int64_t time_points = 1;            ///< volumes at the same place
+  std::vector<std::string> problems;  ///< missing, duplicate or uneven slices, gantry tilt, …
 };
 
 /// The series in `folder` (not its subfolders), found by reading the headers of its files; `skipped`, if given,

@@ -21,9 +21,9 @@ enum class OnProblem { error, warn };
 VESALIUS_API OnProblem on_problem_from(const std::string& text);
 
 struct ReadOptions {
-  std::string series;                        ///< DICOM folders: series instance UID, or its end, or the description
+  std::string series;  ///< DICOM folders: series instance UID, or its end, or the description
   OnProblem on_problem = OnProblem::error;
-  bool suv = false;                          ///< DICOM PET: body-weight SUV (units "SUVbw") instead of the stored units
+  bool suv = false;  ///< DICOM PET: body-weight SUV (units "SUVbw") instead of the stored units
 };
 
 /// Reads NIfTI-1/2 (.nii, .nii.gz, .hdr/.img), NRRD (.nrrd, .nhdr), MetaImage (.mha, .mhd), PNG, TIFF, JPEG (z = 1), a
@@ -37,10 +37,10 @@ struct ReadOptions {
 VESALIUS_API Image read_image(const std::string& path, const ReadOptions& options = {}, Monitor* monitor = nullptr);
 
 struct MaskOptions {
-  std::vector<std::string> rois;      ///< RTSTRUCT: names or numbers of the contours to draw, labelled 1, 2, …; empty: all
+  std::vector<std::string> rois;  ///< RTSTRUCT: names or numbers of the contours to draw, labelled 1, 2, …; empty: all
   std::vector<std::string> segments;  ///< DICOM-SEG: labels or numbers of the segments to take; empty: all
   ReadOptions reading;
-  std::optional<Geometry> grid;       ///< RTSTRUCT: the grid to draw on where `like` isn't given
+  std::optional<Geometry> grid;  ///< RTSTRUCT: the grid to draw on where `like` isn't given
 };
 
 /// Reads labels: any image of whole numbers (floats that are whole numbers too), a DICOM segmentation, or an RTSTRUCT
@@ -51,9 +51,9 @@ VESALIUS_API Mask read_mask(const std::string& path, const Image* like = nullptr
 
 /// What a file says of itself, without its voxels.
 struct FileInfo {
-  std::string path, format;           ///< "NIfTI-1", "NRRD", "MetaImage", "DICOM", …
-  std::string dtype;                  ///< as stored, such as "int16"
-  std::vector<int64_t> shape;         ///< of the tensor that read_image would give
+  std::string path, format;    ///< "NIfTI-1", "NRRD", "MetaImage", "DICOM", …
+  std::string dtype;           ///< as stored, such as "int16"
+  std::vector<int64_t> shape;  ///< of the tensor that read_image would give
   Geometry geometry;
   std::vector<std::string> problems;  ///< what is odd but can be read, or why it can't
   Metadata metadata;

@@ -17,8 +17,8 @@ struct Concordance {
   double value = 0;
   double standard_error = 0;  ///< infinitesimal jackknife, as R's survival::concordance
   double concordant = 0, discordant = 0, tied_risk = 0;
-  double tied_time = 0;       ///< two events at one time, different risks
-  double tied_both = 0;       ///< two events at one time, equal risks
+  double tied_time = 0;  ///< two events at one time, different risks
+  double tied_both = 0;  ///< two events at one time, equal risks
 };
 
 /// In O(n log n). @param risk [n], larger for earlier events  @throws InvalidArgument no comparable pair

@@ -22,11 +22,11 @@ struct CoxOptions : FitOptions {
 };
 
 struct CoxFit {
-  at::Tensor coef;                 ///< float64 [p]
-  at::Tensor mean;                 ///< float64 [p], of the columns (weighted): the centre
-  at::Tensor covariance;           ///< float64 [p, p]; undefined with a penalty
+  at::Tensor coef;        ///< float64 [p]
+  at::Tensor mean;        ///< float64 [p], of the columns (weighted): the centre
+  at::Tensor covariance;  ///< float64 [p, p]; undefined with a penalty
   double log_likelihood = 0, log_likelihood_null = 0;
-  double score_test = 0;           ///< Rao's, of all coefficients at 0; NaN with a penalty
+  double score_test = 0;  ///< Rao's, of all coefficients at 0; NaN with a penalty
   int64_t iterations = 0;
   /// The baseline at the centre, for each stratum its observed times ascending, strata one after another.
   at::Tensor baseline_stratum;     ///< int64 [k]
@@ -37,15 +37,16 @@ struct CoxFit {
 /// @param x [n, p]  @param time [n] ≥ 0  @param event [n] of 0 and 1  @param weights [n] ≥ 0  @param strata [n] of whole numbers
 /// @throws InvalidArgument no events; without a penalty constant or linearly dependent columns or n ≤ p; not finite
 /// @throws ShapeError  @throws ConvergenceError the partial likelihood is monotone (no finite estimate), or too few iterations
-VESALIUS_API CoxFit fit_cox(const at::Tensor& x, const at::Tensor& time, const at::Tensor& event, const CoxOptions& options = {},
-                            const std::optional<at::Tensor>& weights = std::nullopt,
+VESALIUS_API CoxFit fit_cox(const at::Tensor& x, const at::Tensor& time, const at::Tensor& event,
+                            const CoxOptions& options = {}, const std::optional<at::Tensor>& weights = std::nullopt,
                             const std::optional<at::Tensor>& strata = std::nullopt);
 
 /// Linear predictors [n] of x [n, p].
 VESALIUS_API at::Tensor predict_cox(const CoxFit& fit, const at::Tensor& x);
 
 /// Cumulative hazards float64 [n, times] at linear predictors [n]; NaN after the last time observed in the stratum.
-VESALIUS_API at::Tensor cox_cumulative_hazard(const CoxFit& fit, const at::Tensor& linear_predictor, const at::Tensor& times,
+VESALIUS_API at::Tensor cox_cumulative_hazard(const CoxFit& fit, const at::Tensor& linear_predictor,
+                                              const at::Tensor& times,
                                               const std::optional<at::Tensor>& strata = std::nullopt);
 
 }  // namespace vesalius::outcome

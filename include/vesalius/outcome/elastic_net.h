@@ -23,8 +23,8 @@ struct FitOptions {
   /// coefficients are given back for the columns as they came.
   bool standardise = true;
   int64_t max_iterations = 100;
-  double tolerance = 1e-9;          ///< largest violation of an optimality condition, on standardised columns
-  std::vector<std::string> names;   ///< of the columns, for messages; may be empty
+  double tolerance = 1e-9;         ///< largest violation of an optimality condition, on standardised columns
+  std::vector<std::string> names;  ///< of the columns, for messages; may be empty
 };
 
 }  // namespace vesalius::outcome

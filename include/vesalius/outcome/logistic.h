@@ -18,9 +18,9 @@ struct LogisticOptions : FitOptions {
 };
 
 struct LogisticFit {
-  at::Tensor coef;                 ///< float64 [p]
+  at::Tensor coef;  ///< float64 [p]
   double intercept = 0;
-  at::Tensor covariance;           ///< float64 [p+1, p+1], the intercept first ([p, p] without one); undefined with a penalty
+  at::Tensor covariance;  ///< float64 [p+1, p+1], the intercept first ([p, p] without one); undefined with a penalty
   double log_likelihood = 0;       ///< Σ w log-likelihood
   double log_likelihood_null = 0;  ///< of the intercept alone
   int64_t iterations = 0;
@@ -34,10 +34,10 @@ VESALIUS_API LogisticFit fit_logistic(const at::Tensor& x, const at::Tensor& y, 
                                       const std::optional<at::Tensor>& weights = std::nullopt);
 
 struct LogisticPath {
-  at::Tensor alphas;           ///< float64 [k], descending
-  at::Tensor coef;             ///< float64 [k, p]
-  at::Tensor intercept;        ///< float64 [k]
-  at::Tensor deviance_ratio;   ///< float64 [k], 1 − deviance / null deviance
+  at::Tensor alphas;          ///< float64 [k], descending
+  at::Tensor coef;            ///< float64 [k, p]
+  at::Tensor intercept;       ///< float64 [k]
+  at::Tensor deviance_ratio;  ///< float64 [k], 1 − deviance / null deviance
 };
 
 /// Fits at each of `alphas` (made if not given: `count` from the smallest that leaves no coefficient, equally spaced in
@@ -45,7 +45,8 @@ struct LogisticPath {
 /// followed further once 99.9 % of the deviance is explained: the last solution is repeated.
 VESALIUS_API LogisticPath logistic_path(const at::Tensor& x, const at::Tensor& y, const LogisticOptions& options,
                                         const std::optional<at::Tensor>& alphas = std::nullopt, int64_t count = 50,
-                                        double min_ratio = 1e-3, const std::optional<at::Tensor>& weights = std::nullopt);
+                                        double min_ratio = 1e-3,
+                                        const std::optional<at::Tensor>& weights = std::nullopt);
 
 /// Mean deviance of the observations left out, float64 [folds, alphas]; `fold` [n] numbers each observation's fold from 0.
 VESALIUS_API at::Tensor logistic_cross_validation(const at::Tensor& x, const at::Tensor& y, const at::Tensor& fold,

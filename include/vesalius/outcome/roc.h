@@ -21,7 +21,7 @@ VESALIUS_API RocAuc roc_auc(const at::Tensor& y, const at::Tensor& scores);
 
 struct RocCurve {
   at::Tensor false_positive_rate, true_positive_rate;  ///< float64 [k], from (0, 0) to (1, 1)
-  at::Tensor thresholds;                               ///< float64 [k], descending, infinity first: score ≥ threshold is called positive
+  at::Tensor thresholds;  ///< float64 [k], descending, infinity first: score ≥ threshold is called positive
 };
 
 /// One point for each different score.

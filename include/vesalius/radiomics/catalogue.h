@@ -21,7 +21,7 @@ struct FeatureRow {
   std::string_view formula;      ///< LaTeX
   std::string_view reference;    ///< the section of the IBSI 1 manual that defines it
   std::string_view pyradiomics;  ///< PyRadiomics' name where it means the same, else ""
-  std::string_view family = {};       ///< "intensity_statistics"; filled in by the family
+  std::string_view family = {};  ///< "intensity_statistics"; filled in by the family
   std::string_view family_title = {};
   std::string_view family_code = {};  ///< IBSI's code of the family
   std::string_view aggregation = {};  ///< the aggregations that apply: "", or a list of `Aggregation`'s words

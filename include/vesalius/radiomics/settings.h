@@ -16,12 +16,12 @@ namespace vesalius::radiomics {
 /// How the matrices of directions and slices become one value (IBSI 1, sections 3.6 and 3.7): features of each
 /// matrix averaged (`avg`), or one feature of the summed matrices (`comb`).
 enum class Aggregation {
-  averaged_2d,        ///< "2D_avg" BTW3: each direction in each slice, averaged
-  slice_merged_2d,    ///< "2D_comb" SUJT: directions summed per slice, averaged over slices
-  direction_merged,   ///< "2_5D_avg" JJUI: slices summed per direction, averaged over directions
-  merged_2_5d,        ///< "2_5D_comb" ZW7Z: all slices and directions summed
-  averaged_3d,        ///< "3D_avg" ITBB: each of the 13 directions, averaged
-  merged_3d,          ///< "3D_comb" IAZD: the 13 directions summed
+  averaged_2d,       ///< "2D_avg" BTW3: each direction in each slice, averaged
+  slice_merged_2d,   ///< "2D_comb" SUJT: directions summed per slice, averaged over slices
+  direction_merged,  ///< "2_5D_avg" JJUI: slices summed per direction, averaged over directions
+  merged_2_5d,       ///< "2_5D_comb" ZW7Z: all slices and directions summed
+  averaged_3d,       ///< "3D_avg" ITBB: each of the 13 directions, averaged
+  merged_3d,         ///< "3D_comb" IAZD: the 13 directions summed
 };
 VESALIUS_API std::string to_string(Aggregation aggregation);
 /// Reads "3D_comb" or the IBSI code "IAZD". @throws InvalidArgument that lists the words.
@@ -33,17 +33,19 @@ struct Settings {
   std::optional<std::array<double, 3>> resample;  ///< new spacing (z, y, x) in mm; 0 keeps that axis; unset: none
   image::Interpolation interpolation = image::Interpolation::linear;       ///< of the image
   image::Interpolation mask_interpolation = image::Interpolation::linear;  ///< of the mask
-  double mask_threshold = 0.5;     ///< an interpolated mask is inside from here up
-  bool round_intensities = false;  ///< to whole numbers after interpolation; for CT
+  double mask_threshold = 0.5;                     ///< an interpolated mask is inside from here up
+  bool round_intensities = false;                  ///< to whole numbers after interpolation; for CT
   std::optional<std::array<double, 2>> resegment;  ///< intensities outside [low, high] leave the intensity mask
   std::optional<double> outlier_sigma;  ///< so do those further than this many standard deviations from the ROI's mean
-  std::optional<double> bin_width = 25.0;  ///< fixed bin size, in intensity units; bin 1 starts at `resegment`'s low, else the ROI's minimum
-  std::optional<int64_t> bin_count;        ///< fixed bin number instead; takes precedence over `bin_width`
-  std::optional<double> ivh_bin_width;   ///< fixed bin size of the intensity-volume histogram; unset: whole numbers as they are, else 1000 bins
-  std::optional<int64_t> ivh_bin_count;  ///< fixed bin number of it instead; takes precedence
+  std::optional<double> bin_width =
+      25.0;  ///< fixed bin size, in intensity units; bin 1 starts at `resegment`'s low, else the ROI's minimum
+  std::optional<int64_t> bin_count;  ///< fixed bin number instead; takes precedence over `bin_width`
+  std::optional<double>
+      ivh_bin_width;  ///< fixed bin size of the intensity-volume histogram; unset: whole numbers as they are, else 1000 bins
+  std::optional<int64_t> ivh_bin_count;             ///< fixed bin number of it instead; takes precedence
   std::vector<std::string> aggregation{"3D_comb"};  ///< one or more of `Aggregation`'s words
-  std::vector<int64_t> glcm_distances{1};           ///< Chebyshev distance of co-occurring voxels; each gives its own features
-  std::vector<std::string> families;                ///< "morphology", "glcm", …; empty: all in the catalogue
+  std::vector<int64_t> glcm_distances{1};  ///< Chebyshev distance of co-occurring voxels; each gives its own features
+  std::vector<std::string> families;       ///< "morphology", "glcm", …; empty: all in the catalogue
 
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor&& field) {

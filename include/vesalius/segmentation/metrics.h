@@ -20,8 +20,8 @@ namespace vesalius::segmentation {
 
 /// What a surface is made of when shares of it are taken.
 enum class SurfaceWeight {
-  area,   ///< elements between the voxels weighted by their area: Nikolov et al. 2021 (doi 10.2196/26151) and their surface-distance
-          ///< package, MONAI's `use_subvoxels=True`. In an image of one slice: contour elements by length; of one row: `voxel`.
+  area,  ///< elements between the voxels weighted by their area: Nikolov et al. 2021 (doi 10.2196/26151) and their surface-distance
+  ///< package, MONAI's `use_subvoxels=True`. In an image of one slice: contour elements by length; of one row: `voxel`.
   voxel,  ///< surface voxels, each counting the same: MONAI's default
 };
 
@@ -32,9 +32,9 @@ struct Metrics {
   double volume_difference = 0;           ///< (|P| − |R|) in mm³; 0 where both are empty
   double relative_volume_difference = 0;  ///< (|P| − |R|) / |R|; ∞ where only the reference is empty
   double hausdorff = 0;                   ///< the largest distance, mm
-  double hausdorff95 = 0;                 ///< the larger of both directions' 95th percentiles (linear between order statistics), mm
-  double average_surface_distance = 0;    ///< mean of all distances of both directions, mm
-  double surface_dice = 0;                ///< share of both surfaces, by area, within `tolerance_mm` of the other
+  double hausdorff95 = 0;  ///< the larger of both directions' 95th percentiles (linear between order statistics), mm
+  double average_surface_distance = 0;  ///< mean of all distances of both directions, mm
+  double surface_dice = 0;              ///< share of both surfaces, by area, within `tolerance_mm` of the other
 };
 
 /// All measures of one label.
@@ -43,7 +43,8 @@ VESALIUS_API Metrics evaluate(const Mask& prediction, const Mask& reference, int
 
 /// Of several labels, or of all that are in either mask.
 VESALIUS_API std::map<int64_t, Metrics> evaluate_all(const Mask& prediction, const Mask& reference,
-                                                     const std::vector<int64_t>& labels = {}, double tolerance_mm = 1.0);
+                                                     const std::vector<int64_t>& labels = {},
+                                                     double tolerance_mm = 1.0);
 
 VESALIUS_API double dice(const Mask& prediction, const Mask& reference, int64_t label = 1);
 VESALIUS_API double jaccard(const Mask& prediction, const Mask& reference, int64_t label = 1);

@@ -34,9 +34,9 @@ struct Plan {
   double background_weight = 1.0;
   double shell_inner_mm = 10.0;
   double shell_outer_mm = 20.0;
-  double smoothing_mm = 0.0;  ///< Gaussian's standard deviation, before the method
+  double smoothing_mm = 0.0;                                  ///< Gaussian's standard deviation, before the method
   double limit_mm = std::numeric_limits<double>::infinity();  ///< no voxel further from the region is taken
-  double opening_mm = 0.0;    ///< ball's radius, after the method
+  double opening_mm = 0.0;                                    ///< ball's radius, after the method
   Keep keep = Keep::all;
   int64_t connectivity = 6;
   bool fill_holes = false;

@@ -79,7 +79,7 @@ struct VESALIUS_API FeatureTable {
   int64_t label = 1;
   std::vector<std::string> names, codes;
   std::vector<CaseId> cases;
-  std::vector<double> values;  ///< row by row; NaN where a case lacks a feature
+  std::vector<double> values;                   ///< row by row; NaN where a case lacks a feature
   std::vector<std::string> computed, software;  ///< a case: when, by what
 };
 

@@ -27,7 +27,8 @@ at::Tensor glcm_counts_cpu(const at::Tensor& levels, const at::Tensor& offsets, 
   at::parallel_for(0, directions, std::max<int64_t>(grain, 1), [&](int64_t begin, int64_t end) {
     for (int64_t d = begin; d < end; ++d) {
       int64_t* matrix = out + work.directions[d] * n_levels * n_levels;
-      for (const int64_t v : inside) detail::glcm_count_pair(level, v, work.steps[d], n_levels, [&](int64_t cell) { ++matrix[cell]; });
+      for (const int64_t v : inside)
+        detail::glcm_count_pair(level, v, work.steps[d], n_levels, [&](int64_t cell) { ++matrix[cell]; });
     }
   });
   return counts;

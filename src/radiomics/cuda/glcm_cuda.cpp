@@ -19,10 +19,11 @@ at::Tensor glcm_counts_cuda(const at::Tensor& levels, const at::Tensor& offsets,
   if (work.steps.empty() || levels.numel() == 0) return counts;
   const at::Tensor steps = at::tensor(work.steps, at::kLong).to(levels.device());
   const at::Tensor matrices = at::tensor(work.directions, at::kLong).to(levels.device());
-  const char* error = launch_glcm_counts(
-      work.padded.const_data_ptr<int32_t>(), work.box, steps.const_data_ptr<int64_t>(), matrices.const_data_ptr<int64_t>(),
-      steps.numel(), n_levels, reinterpret_cast<unsigned long long*>(counts.mutable_data_ptr<int64_t>()),
-      c10::cuda::getCurrentCUDAStream(levels.device().index()).stream());
+  const char* error =
+      launch_glcm_counts(work.padded.const_data_ptr<int32_t>(), work.box, steps.const_data_ptr<int64_t>(),
+                         matrices.const_data_ptr<int64_t>(), steps.numel(), n_levels,
+                         reinterpret_cast<unsigned long long*>(counts.mutable_data_ptr<int64_t>()),
+                         c10::cuda::getCurrentCUDAStream(levels.device().index()).stream());
   TORCH_CHECK(!error, "glcm_counts on ", levels.device(), ": ", error ? error : "");
   return counts;
 }

@@ -31,8 +31,10 @@ __global__ void count(const int32_t* levels, detail::PaddedBox box, const int64_
   const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
   for (int64_t v = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; v < box.voxels(); v += stride)
     detail::glcm_count_pair(levels, position_of(box, v), step, n_levels, [&](int64_t cell) {
-      if constexpr (kShared) atomicAdd(histogram + cell, 1u);
-      else atomicAdd(matrix + cell, 1ull);
+      if constexpr (kShared)
+        atomicAdd(histogram + cell, 1u);
+      else
+        atomicAdd(matrix + cell, 1ull);
     });
   if constexpr (kShared) {
     __syncthreads();
@@ -43,15 +45,17 @@ __global__ void count(const int32_t* levels, detail::PaddedBox box, const int64_
 
 }  // namespace
 
-const char* launch_glcm_counts(const int32_t* levels, detail::PaddedBox box, const int64_t* steps, const int64_t* matrices,
-                               int64_t directions, int64_t n_levels, unsigned long long* counts, void* stream) {
+const char* launch_glcm_counts(const int32_t* levels, detail::PaddedBox box, const int64_t* steps,
+                               const int64_t* matrices, int64_t directions, int64_t n_levels,
+                               unsigned long long* counts, void* stream) {
   const int64_t blocks = (box.voxels() + kThreads - 1) / kThreads;
   // Each block clears and empties its histogram: let it see many voxels.
   const dim3 grid(static_cast<unsigned>(blocks < 256 ? blocks : 256), static_cast<unsigned>(directions));
   const auto queue = static_cast<cudaStream_t>(stream);
   const int64_t cells = n_levels * n_levels;
   if (cells <= kSharedCells)
-    count<true><<<grid, kThreads, cells * sizeof(unsigned int), queue>>>(levels, box, steps, matrices, n_levels, counts);
+    count<true>
+        <<<grid, kThreads, cells * sizeof(unsigned int), queue>>>(levels, box, steps, matrices, n_levels, counts);
   else
     count<false><<<grid, kThreads, 0, queue>>>(levels, box, steps, matrices, n_levels, counts);
   const cudaError_t error = cudaGetLastError();

@@ -50,7 +50,7 @@ TEST_CASE("settings survive YAML without loss", "[invariant]") {
 }
 
 TEST_CASE("wrong settings are named", "[mechanics]") {
-  CHECK_THROWS_WITH(from_map<Example>({{"widht", 1.0}}), Catch::Contains("did you mean \"width\""));
+  CHECK_THROWS_WITH(from_map<Example>({{"widht", 1.0}}), contains("Did you mean \"width\""));
   CHECK_THROWS_AS(from_map<Example>({{"width", std::string("x")}}), TypeMismatch);
   CHECK_THROWS_AS(from_map<Example>({{"resample", std::vector<double>{1, 2}}}), TypeMismatch);
   CHECK(from_map<Example>({{"width", int64_t{2}}}).width == 2.0);

@@ -52,18 +52,33 @@ std::vector<Seed> load(int count, char** paths) {
 
 void mutate(Bytes& bytes, std::mt19937_64& random) {
   const auto below = [&](size_t n) { return static_cast<size_t>(random() % std::max<size_t>(n, 1)); };
-  static const char* kWords[] = {"-1", "0", "99999999999", "nan", "inf", "1e308", "%n%s", "../../etc/passwd", "4294967295", "(0,0,0)", "2147483648"};
+  static const char* kWords[] = {"-1",         "0",       "99999999999", "nan",
+                                 "inf",        "1e308",   "%n%s",        "../../etc/passwd",
+                                 "4294967295", "(0,0,0)", "2147483648"};
   const size_t times = 1 + below(6);
   for (size_t t = 0; t < times && !bytes.empty(); ++t) {
     // Headers are where the trouble is: three of four changes fall there.
     const size_t span = below(4) ? std::min<size_t>(bytes.size(), 1500) : bytes.size(), at = below(span);
     switch (below(8)) {
-      case 0: bytes[at] ^= static_cast<char>(1 << below(8)); break;
-      case 1: bytes[at] = static_cast<char>(random()); break;
-      case 2: bytes[at] = below(2) ? '\xff' : '\0'; break;
-      case 3: for (size_t i = at; i < std::min(at + 4, bytes.size()); ++i) bytes[i] = below(2) ? '\xff' : '\x7f'; break;
-      case 4: bytes.resize(at); break;
-      case 5: bytes.erase(bytes.begin() + static_cast<int64_t>(at), bytes.begin() + static_cast<int64_t>(std::min(at + 1 + below(16), bytes.size()))); break;
+      case 0:
+        bytes[at] ^= static_cast<char>(1 << below(8));
+        break;
+      case 1:
+        bytes[at] = static_cast<char>(random());
+        break;
+      case 2:
+        bytes[at] = below(2) ? '\xff' : '\0';
+        break;
+      case 3:
+        for (size_t i = at; i < std::min(at + 4, bytes.size()); ++i) bytes[i] = below(2) ? '\xff' : '\x7f';
+        break;
+      case 4:
+        bytes.resize(at);
+        break;
+      case 5:
+        bytes.erase(bytes.begin() + static_cast<int64_t>(at),
+                    bytes.begin() + static_cast<int64_t>(std::min(at + 1 + below(16), bytes.size())));
+        break;
       case 6: {
         const std::string word = kWords[below(std::size(kWords))];
         bytes.insert(bytes.begin() + static_cast<int64_t>(at), word.begin(), word.end());
@@ -71,7 +86,8 @@ void mutate(Bytes& bytes, std::mt19937_64& random) {
       }
       default: {
         const size_t from = below(bytes.size()), length = std::min(below(64), bytes.size() - from);
-        const Bytes part(bytes.begin() + static_cast<int64_t>(from), bytes.begin() + static_cast<int64_t>(from + length));
+        const Bytes part(bytes.begin() + static_cast<int64_t>(from),
+                         bytes.begin() + static_cast<int64_t>(from + length));
         bytes.insert(bytes.begin() + static_cast<int64_t>(at), part.begin(), part.end());
       }
     }
@@ -107,10 +123,18 @@ int main(int argc, char** argv) {
     const double before = elapsed();
     try {
       switch (random() % 4) {
-        case 0: vesalius::io::read_mask(path, random() % 2 ? &grid : nullptr); break;
-        case 1: vesalius::io::info(path); break;
-        case 2: vesalius::io::read_image(random() % 4 ? path : folder.string(), warn); break;
-        default: vesalius::io::read_image(path); break;
+        case 0:
+          vesalius::io::read_mask(path, random() % 2 ? &grid : nullptr);
+          break;
+        case 1:
+          vesalius::io::info(path);
+          break;
+        case 2:
+          vesalius::io::read_image(random() % 4 ? path : folder.string(), warn);
+          break;
+        default:
+          vesalius::io::read_image(path);
+          break;
       }
       ++outcomes["read"];
     } catch (const vesalius::FormatError&) {
@@ -122,11 +146,13 @@ int main(int argc, char** argv) {
     } catch (const vesalius::Error&) {
       ++outcomes["other Error"];
     } catch (const std::exception& error) {
-      std::fprintf(stderr, "FAILED after %ld runs: %s (%s): an exception that is none of ours: %s\n", static_cast<long>(runs), seed.name.c_str(), path.c_str(), error.what());
+      std::fprintf(stderr, "FAILED after %ld runs: %s (%s): an exception that is none of ours: %s\n",
+                   static_cast<long>(runs), seed.name.c_str(), path.c_str(), error.what());
       return 1;
     }
     if (elapsed() - before > 10) {
-      std::fprintf(stderr, "FAILED after %ld runs: %s (%s): took %.1f s\n", static_cast<long>(runs), seed.name.c_str(), path.c_str(), elapsed() - before);
+      std::fprintf(stderr, "FAILED after %ld runs: %s (%s): took %.1f s\n", static_cast<long>(runs), seed.name.c_str(),
+                   path.c_str(), elapsed() - before);
       return 1;
     }
   }

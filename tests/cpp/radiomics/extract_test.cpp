@@ -34,7 +34,7 @@ TEST_CASE("features from C++", "[oracle: by hand]") {
   CHECK(f.at("morph_vol_approx") == 8);
   CHECK(f.columns.size() == catalogue().size());
   CHECK(f.settings_hash == hash(to_map(Settings{})));
-  CHECK_THROWS_WITH(f.at("stat_maen"), Catch::Contains("stat_mean"));
+  CHECK_THROWS_WITH(f.at("stat_maen"), contains("stat_mean"));
   CHECK_THROWS_AS(extract(image, mask, {}, 2), InvalidArgument);
   Stop stop;
   CHECK_THROWS_AS(extract(image, mask, {}, 1, &stop), Cancelled);

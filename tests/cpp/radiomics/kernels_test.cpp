@@ -6,11 +6,11 @@
 #include <numbers>
 #include <random>
 
+#include <vesalius/image/detail/marching_cubes_kernel.h>
 #include <vesalius/radiomics/detail/convex_hull_kernel.h>
 #include <vesalius/radiomics/detail/ellipsoid_kernel.h>
 #include <vesalius/radiomics/detail/glcm_features_kernel.h>
 #include <vesalius/radiomics/detail/glcm_kernel.h>
-#include <vesalius/image/detail/marching_cubes_kernel.h>
 #include <vesalius/radiomics/detail/statistics_kernel.h>
 #include <vesalius/radiomics/detail/texture_kernel.h>
 
@@ -57,7 +57,8 @@ TEST_CASE("the hull holds every point and is closed", "[invariant]") {
   for (int repeat = 0; repeat < 30; ++repeat) {
     std::vector<Lattice> points;
     const int range = repeat < 15 ? 3 : 40;  // small ranges: many coplanar and collinear points
-    for (int i = 0; i < 200; ++i) points.push_back({int64_t(random() % range), int64_t(random() % range), int64_t(random() % range)});
+    for (int i = 0; i < 200; ++i)
+      points.push_back({int64_t(random() % range), int64_t(random() % range), int64_t(random() % range)});
     std::sort(points.begin(), points.end());
     points.erase(std::unique(points.begin(), points.end()), points.end());
     const ConvexHull hull(points);
@@ -66,14 +67,16 @@ TEST_CASE("the hull holds every point and is closed", "[invariant]") {
     for (const auto& [a, b, c] : hull.triangles()) {
       const auto side = [&, &a = a, &b = b, &c = c](const Lattice& p) {
         const int64_t u[3] = {b[0] - a[0], b[1] - a[1], b[2] - a[2]}, v[3] = {c[0] - a[0], c[1] - a[1], c[2] - a[2]};
-        return (u[1] * v[2] - u[2] * v[1]) * (p[0] - a[0]) + (u[2] * v[0] - u[0] * v[2]) * (p[1] - a[1]) + (u[0] * v[1] - u[1] * v[0]) * (p[2] - a[2]);
+        return (u[1] * v[2] - u[2] * v[1]) * (p[0] - a[0]) + (u[2] * v[0] - u[0] * v[2]) * (p[1] - a[1]) +
+               (u[0] * v[1] - u[1] * v[0]) * (p[2] - a[2]);
       };
       for (const auto& p : points) inside = inside && side(p) <= 0;
       ++edges[{a, b}], ++edges[{b, c}], ++edges[{c, a}];
     }
     CHECK(inside);
     bool closed = true;
-    for (const auto& [edge, count] : edges) closed = closed && count == 1 && edges.count({edge.second, edge.first}) == 1;
+    for (const auto& [edge, count] : edges)
+      closed = closed && count == 1 && edges.count({edge.second, edge.first}) == 1;
     CHECK(closed);
     // Euler's formula for triangles on a sphere.
     CHECK(hull.triangles().size() == 2 * hull.vertices().size() - 4);
@@ -104,7 +107,11 @@ TEST_CASE("a distribution of counts is that of the values", "[oracle: the same b
 TEST_CASE("pairs with a level out of range are not counted", "[mechanics]") {
   const int32_t levels[6] = {0, 1, 2, 9, -1, 0};
   int64_t pairs = 0;
-  for (int64_t v = 1; v < 5; ++v) glcm_count_pair(levels, v, 1, 2, [&](int64_t cell) { ++pairs; CHECK(cell == 1); });
+  for (int64_t v = 1; v < 5; ++v)
+    glcm_count_pair(levels, v, 1, 2, [&](int64_t cell) {
+      ++pairs;
+      CHECK(cell == 1);
+    });
   CHECK(pairs == 1);
 }
 

@@ -149,7 +149,7 @@ def test_errors_say_what_to_do(patients, tmp_path):
         tmp_path / "wrong.yaml",
         code=1,
     )
-    assert 'did you mean "bin_width"' in wrong.stderr
+    assert 'Did you mean "bin_width"' in wrong.stderr
 
 
 def test_warnings_and_a_forgotten_mask(patients):

@@ -245,7 +245,7 @@ def test_features_is_a_mapping():
     f = vs.radiomics.extract(*case())
     assert f["morph_volume"] == f["RNU0"] == f["original_shape_MeshVolume"]
     assert "RNU0" in f and "nonsense" not in f
-    with pytest.raises(KeyError, match='did you mean "morph_volume"'):
+    with pytest.raises(KeyError, match='Did you mean "morph_volume"'):
         f["morph_volumes"]
     with pytest.raises(ValueError, match="was not computed"):
         vs.radiomics.extract(*case(), INTENSITY)["morph_volume"]
@@ -293,7 +293,7 @@ def test_settings_round_trip():
     back = vs.radiomics.Settings.from_yaml(settings.to_yaml())
     assert back == settings and back.hash() == settings.hash() and isinstance(back, vs.radiomics.Settings)
     assert pickle.loads(pickle.dumps(settings)) == settings
-    with pytest.raises(ValueError, match='did you mean "bin_width"'):
+    with pytest.raises(ValueError, match='Did you mean "bin_width"'):
         vs.radiomics.Settings(bin_widht=3)
 
 

@@ -80,7 +80,8 @@ class CubeTable {
       Polygon& polygon = out.emplace_back();
       Point next = segments.front().first;
       for (;;) {
-        const auto found = std::find_if(segments.begin(), segments.end(), [&](const auto& s) { return s.first == next; });
+        const auto found =
+            std::find_if(segments.begin(), segments.end(), [&](const auto& s) { return s.first == next; });
         if (found == segments.end()) break;
         polygon.push_back(found->first);
         next = found->second;

@@ -54,7 +54,8 @@ inline std::vector<double> cholesky_inverse(const std::vector<double>& l, int64_
     for (int64_t i = 0; i < n; ++i) inverse[i * n + j] = column[i];
   }
   for (int64_t i = 0; i < n; ++i)
-    for (int64_t j = 0; j < i; ++j) inverse[i * n + j] = inverse[j * n + i] = 0.5 * (inverse[i * n + j] + inverse[j * n + i]);
+    for (int64_t j = 0; j < i; ++j)
+      inverse[i * n + j] = inverse[j * n + i] = 0.5 * (inverse[i * n + j] + inverse[j * n + i]);
   return inverse;
 }
 

@@ -12,7 +12,8 @@ namespace vesalius::outcome::detail {
 /// Sums of weights by rank, each added and asked for in O(log n) (Fenwick 1994, doi 10.1002/spe.4380240306).
 class RankSums {
  public:
-  explicit RankSums(int64_t ranks) : sums_(static_cast<size_t>(ranks + 1), 0.0), single_(static_cast<size_t>(ranks), 0.0) {}
+  explicit RankSums(int64_t ranks)
+      : sums_(static_cast<size_t>(ranks + 1), 0.0), single_(static_cast<size_t>(ranks), 0.0) {}
 
   void add(int64_t rank, double weight) {
     single_[rank] += weight;
@@ -83,7 +84,9 @@ inline PairCounts pair_counts(std::span<const double> time, std::span<const char
   // Backwards in that order: earliest first, events before censorings; each compares with the events passed before.
   for (int64_t end = n; end > 0;) {
     int64_t begin = end - 1;
-    while (begin > 0 && time[order[begin - 1]] == time[order[end - 1]] && event[order[begin - 1]] == event[order[end - 1]]) --begin;
+    while (begin > 0 && time[order[begin - 1]] == time[order[end - 1]] &&
+           event[order[begin - 1]] == event[order[end - 1]])
+      --begin;
     for (int64_t k = begin; k < end; ++k) {
       const int64_t s = order[k];
       const double below = earlier.below(rank[s]), equal = earlier.at(rank[s]);

@@ -21,8 +21,8 @@ struct TimeGroup {
 };
 
 struct RiskOrder {
-  std::vector<int64_t> order;      ///< sorted position → subject
-  std::vector<TimeGroup> groups;   ///< by stratum, then time descending
+  std::vector<int64_t> order;     ///< sorted position → subject
+  std::vector<TimeGroup> groups;  ///< by stratum, then time descending
 };
 
 /// Subjects of weight 0 count as censored.
@@ -42,7 +42,8 @@ inline RiskOrder risk_order(std::span<const double> time, std::span<const char> 
   for (int64_t i = 0; i < n;) {
     TimeGroup g{i, i, i, i == 0 || stratum_of(out.order[i]) != stratum_of(out.order[i - 1]), 0};
     const int64_t head = out.order[i];
-    for (; g.end < n && time[out.order[g.end]] == time[head] && stratum_of(out.order[g.end]) == stratum_of(head); ++g.end)
+    for (; g.end < n && time[out.order[g.end]] == time[head] && stratum_of(out.order[g.end]) == stratum_of(head);
+         ++g.end)
       if (is_event(out.order[g.end])) g.events_end = g.end + 1, g.event_weight += weight[out.order[g.end]];
     out.groups.push_back(g);
     i = g.end;
@@ -94,7 +95,8 @@ class PartialLikelihood {
     for (size_t k = groups_.size(); k-- > 0;) {  // earliest time first
       const auto& g = groups_[k];
       cumulative += increment[k];
-      for (int64_t i = g.begin; i < g.end; ++i) out[i] = risk_[i] * (cumulative - (i < g.events_end ? correction[k] : 0.0));
+      for (int64_t i = g.begin; i < g.end; ++i)
+        out[i] = risk_[i] * (cumulative - (i < g.events_end ? correction[k] : 0.0));
       if (g.first_of_stratum) cumulative = 0;
     }
     if (hazard) *hazard = std::move(increment);
@@ -158,7 +160,8 @@ class PartialLikelihood {
     const int64_t d = g.events();
     if (d == 0) return;
     if (!efron_) return term(0.0, g.event_weight);
-    for (int64_t l = 0; l < d; ++l) term(static_cast<double>(l) / static_cast<double>(d), g.event_weight / static_cast<double>(d));
+    for (int64_t l = 0; l < d; ++l)
+      term(static_cast<double>(l) / static_cast<double>(d), g.event_weight / static_cast<double>(d));
   }
 
   const std::vector<TimeGroup>& groups_;

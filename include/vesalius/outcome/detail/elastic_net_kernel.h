@@ -57,7 +57,12 @@ class QuadraticStep {
  public:
   QuadraticStep(const std::vector<double>& h, std::vector<double> slope, std::vector<double> b, std::vector<double> l1,
                 std::vector<double> l2)
-      : h_(h), slope_(std::move(slope)), b_(std::move(b)), l1_(std::move(l1)), l2_(std::move(l2)), n_(static_cast<int64_t>(b_.size())) {}
+      : h_(h),
+        slope_(std::move(slope)),
+        b_(std::move(b)),
+        l1_(std::move(l1)),
+        l2_(std::move(l2)),
+        n_(static_cast<int64_t>(b_.size())) {}
 
   const std::vector<double>& solve(double tolerance) {
     const bool smooth = std::all_of(l1_.begin(), l1_.end(), [](double v) { return v == 0; });
@@ -69,7 +74,8 @@ class QuadraticStep {
       const auto in = std::count_if(now.begin(), now.end(), [](int8_t s) { return s != 0; });
       // a solve lowers the model whatever the signs; where it is dear it waits until they have settled
       if (in <= kCheapSolve || now == signs) {
-        blocked_ = true;  // each block takes a coordinate out: on to the solution of what is left, or the next sweep undoes it
+        blocked_ =
+            true;  // each block takes a coordinate out: on to the solution of what is left, or the next sweep undoes it
         for (int64_t k = 0; k <= in && blocked_ && exact(now); ++k) now = pattern();
       }
       signs = std::move(now);
@@ -159,7 +165,8 @@ class QuadraticStep {
     return delta;
   }
 
-  bool move_along(const std::vector<int64_t>& in, const std::vector<int8_t>& signs, const std::vector<double>& delta, double limit) {
+  bool move_along(const std::vector<int64_t>& in, const std::vector<int8_t>& signs, const std::vector<double>& delta,
+                  double limit) {
     int64_t blocked = -1;
     for (size_t r = 0; r < in.size(); ++r) {
       const double b = b_[in[r]];
@@ -206,7 +213,8 @@ SolverResult minimise(Model& model, const PenaltyTerms& penalty, std::vector<dou
       if (in_set[j]) set.push_back(static_cast<int64_t>(j));
     model.hessian(set, h);
     std::vector<double> slope, at, l1, l2;
-    for (int64_t j : set) slope.push_back(g[j]), at.push_back(b[j]), l1.push_back(penalty.l1[j]), l2.push_back(penalty.l2[j]);
+    for (int64_t j : set)
+      slope.push_back(g[j]), at.push_back(b[j]), l1.push_back(penalty.l1[j]), l2.push_back(penalty.l2[j]);
     QuadraticStep step(h, std::move(slope), std::move(at), std::move(l1), std::move(l2));
     const auto& target = step.solve(std::min(0.1 * limits.tolerance, 1e-3 * result.violation));
 

@@ -18,10 +18,10 @@ enum class NewtonEnd { converged, dependent, diverging, exhausted };
 
 struct NewtonResult {
   NewtonEnd end = NewtonEnd::exhausted;
-  int64_t column = -1;           ///< dependent: the first column that is
+  int64_t column = -1;  ///< dependent: the first column that is
   int64_t iterations = 0;
-  double first_decrement = 0;    ///< gᵀH⁻¹g at the start: the score test, over the scale of the function
-  std::vector<double> inverse;   ///< converged: of the Hessian at the minimum
+  double first_decrement = 0;   ///< gᵀH⁻¹g at the start: the score test, over the scale of the function
+  std::vector<double> inverse;  ///< converged: of the Hessian at the minimum
 };
 
 template <class Model>

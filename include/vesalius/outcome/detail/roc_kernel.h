@@ -38,8 +38,10 @@ inline Placements placements(std::span<const double> score, std::span<const char
   Placements out;
   size_t u = 0, d = 0;
   for (size_t i = 0; i < score.size(); ++i) {
-    if (positive[i]) out.positive.push_back((all[i] - among_up[u++]) / static_cast<double>(down.size()));
-    else out.negative.push_back(1 - (all[i] - among_down[d++]) / static_cast<double>(up.size()));
+    if (positive[i])
+      out.positive.push_back((all[i] - among_up[u++]) / static_cast<double>(down.size()));
+    else
+      out.negative.push_back(1 - (all[i] - among_down[d++]) / static_cast<double>(up.size()));
   }
   out.auc = std::accumulate(out.positive.begin(), out.positive.end(), 0.0) / static_cast<double>(up.size());
   return out;

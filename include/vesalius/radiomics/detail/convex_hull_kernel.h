@@ -86,8 +86,8 @@ class ConvexHull {
 
  private:
   struct Face {
-    std::array<int, 3> v;      // corners
-    std::array<int, 3> beyond; // neighbour across the edge v[i] → v[i + 1]
+    std::array<int, 3> v;       // corners
+    std::array<int, 3> beyond;  // neighbour across the edge v[i] → v[i + 1]
     Lattice normal;
     int64_t offset;
     std::vector<int> outside;  // points assigned to this face
@@ -120,9 +120,15 @@ class ConvexHull {
   void first_tetrahedron() {
     const int a = 0;
     const auto& pa = points_[a];
-    const int b = farthest([&](const Lattice& p) { const auto d = minus(p, pa); return dot(d, d); });
+    const int b = farthest([&](const Lattice& p) {
+      const auto d = minus(p, pa);
+      return dot(d, d);
+    });
     const auto ab = minus(points_[b], pa);
-    const int c = farthest([&](const Lattice& p) { const auto n = cross(ab, minus(p, pa)); return dot(n, n); });
+    const int c = farthest([&](const Lattice& p) {
+      const auto n = cross(ab, minus(p, pa));
+      return dot(n, n);
+    });
     const auto n = cross(ab, minus(points_[c], pa));
     const int d = farthest([&](const Lattice& p) { return std::abs(dot(n, minus(p, pa))); });
     const bool above = dot(n, minus(points_[d], pa)) > 0;
@@ -162,9 +168,13 @@ class ConvexHull {
   /// Takes the point farthest outside face `start` into the hull.
   void extend(int start) {
     const auto& candidates = faces_[start].outside;
-    const int apex = *std::max_element(candidates.begin(), candidates.end(), [&](int p, int q) { return height(faces_[start], p) < height(faces_[start], q); });
+    const int apex = *std::max_element(candidates.begin(), candidates.end(), [&](int p, int q) {
+      return height(faces_[start], p) < height(faces_[start], q);
+    });
     std::vector<int> seen{start}, orphans;
-    struct Edge { int from, to, beyond; };
+    struct Edge {
+      int from, to, beyond;
+    };
     std::vector<Edge> horizon;
     faces_[start].alive = false;
     for (size_t k = 0; k < seen.size(); ++k) {
@@ -181,7 +191,8 @@ class ConvexHull {
     }
     for (int s : seen)
       for (int i = 0; i < 3; ++i)
-        if (faces_[faces_[s].beyond[i]].alive) horizon.push_back({faces_[s].v[i], faces_[s].v[(i + 1) % 3], faces_[s].beyond[i]});
+        if (faces_[faces_[s].beyond[i]].alive)
+          horizon.push_back({faces_[s].v[i], faces_[s].v[(i + 1) % 3], faces_[s].beyond[i]});
     std::unordered_map<int, int> starting_at, ending_at;
     std::vector<int> fresh;
     for (const Edge& e : horizon) {

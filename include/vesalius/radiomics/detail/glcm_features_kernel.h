@@ -29,12 +29,12 @@ double entropy(const Array& p) {
 
 /// A symmetric, normalised co-occurrence matrix with its marginals and diagonals, named as in IBSI 1, section 3.6.
 struct Glcm {
-  double n = 0;                      ///< N_g
-  xt::xtensor<double, 2> p;          ///< p_ij
-  xt::xtensor<double, 1> p_row, i;   ///< p_i. = p_.i; the levels 1..N_g
+  double n = 0;                             ///< N_g
+  xt::xtensor<double, 2> p;                 ///< p_ij
+  xt::xtensor<double, 1> p_row, i;          ///< p_i. = p_.i; the levels 1..N_g
   xt::xtensor<double, 1> p_minus, k_minus;  ///< p_{i-j,k}, k = 0..N_g - 1
   xt::xtensor<double, 1> p_plus, k_plus;    ///< p_{i+j,k}, k = 2..2 N_g
-  double mu = 0, hx = 0, hxy = 0;    ///< mean of p_i., entropy of p_i., entropy of p_ij
+  double mu = 0, hx = 0, hxy = 0;           ///< mean of p_i., entropy of p_i., entropy of p_ij
 
   /// From one-sided counts `[n, n]`; nothing if there are none.
   static std::optional<Glcm> from_counts(const int64_t* counts, int64_t n) {

@@ -11,7 +11,8 @@ namespace vesalius::radiomics::detail {
 /// 0 is outside the region. `add(cell)` increments cell (i - 1) n + (j - 1). The levels are padded with zeros by the
 /// longest offset, so that `voxel + step` always lies in memory.
 template <class Add>
-VESALIUS_HOST_DEVICE void glcm_count_pair(const int32_t* levels, int64_t voxel, int64_t step, int64_t n_levels, Add&& add) {
+VESALIUS_HOST_DEVICE void glcm_count_pair(const int32_t* levels, int64_t voxel, int64_t step, int64_t n_levels,
+                                          Add&& add) {
   // Unsigned: 0 wraps around, and is beyond n_levels like any wrong level.
   const uint32_t i = static_cast<uint32_t>(levels[voxel]) - 1u;
   const uint32_t j = static_cast<uint32_t>(levels[voxel + step]) - 1u;

@@ -15,7 +15,8 @@ struct BallRow {
 };
 
 /// The voxels whose centres lie within `radius` of that of the middle one, none further off than `limit` an axis.
-inline std::vector<BallRow> ball_rows(double radius, const std::array<double, 3>& spacing, const std::array<int64_t, 3>& limit) {
+inline std::vector<BallRow> ball_rows(double radius, const std::array<double, 3>& spacing,
+                                      const std::array<int64_t, 3>& limit) {
   std::vector<BallRow> rows;
   const auto steps = [&](double room, int axis) {
     return std::min(limit[axis], static_cast<int64_t>(std::sqrt(std::max(room, 0.0)) / spacing[axis]));

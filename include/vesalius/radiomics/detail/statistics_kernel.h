@@ -85,7 +85,9 @@ inline Distribution describe(std::span<const double> values) {
     }
     return work[k];
   });
-  fill_moments(d, [&](const auto& f) { for (double x : values) f(x, 1.0); });
+  fill_moments(d, [&](const auto& f) {
+    for (double x : values) f(x, 1.0);
+  });
   return d;
 }
 
@@ -100,7 +102,8 @@ inline Distribution describe_counts(std::span<const int64_t> counts) {
   }
   fill_percentiles(d, n, [&](int64_t k) {
     size_t level = 0;
-    for (int64_t seen = counts[0]; seen <= k; seen += counts[++level]) {}
+    for (int64_t seen = counts[0]; seen <= k; seen += counts[++level]) {
+    }
     return static_cast<double>(level + 1);
   });
   fill_moments(d, [&](const auto& f) {
