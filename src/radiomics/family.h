@@ -107,7 +107,6 @@ Family make_family(const FamilyInfo& info, const Row<Input> (&table)[N],
   return family;
 }
 
-
 /// All families in the order of the manual (families.cpp has the list).
 const std::vector<Family>& all_families();
 /// Those that the settings ask for. @throws InvalidArgument for an unknown name.
