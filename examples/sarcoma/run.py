@@ -175,7 +175,7 @@ def write_report(
     )
     ratio = (measures["volume (ml)"] / measures["contour (ml)"]).groupby(measures.method).median()
     report.text(
-        "The physician's contour holds the whole mass as seen on MRI, necrosis and oedema of low uptake included; a PET threshold finds "
+        "The physician outlined the mass on MRI, parts of low uptake such as necrosis included; a PET threshold finds "
         f"the metabolically active part. Median volume against the contour: {', '.join(f'{name} {ratio[name]:.0%}' for name in METHODS)}. "
         "Low Dice values here are a difference of definition before they are errors."
     )

@@ -228,7 +228,7 @@ def calibration(predicted: Any, observed: Any, *, bins: int = 5) -> Figure:
         )
     axes.plot(predicted, np.where(observed > 0, 1.03, -0.03), "|", color="0.4", markersize=5, alpha=0.6)
     axes.set(xlabel="predicted probability", ylabel="observed frequency", xlim=(0, 1), ylim=(-0.06, 1.06))
-    axes.legend(loc="upper left", fontsize=7, frameon=False)
+    axes.legend(loc="upper left", bbox_to_anchor=(0, 0.95), fontsize=7, frameon=False)
     return figure
 
 
