@@ -16,7 +16,7 @@ from vesalius.outcome import CoxPH, survival_array
 from vesalius.outcome.metrics import concordance_index
 
 sys.path.insert(0, str(Path(__file__).parent))
-from gold import GOLD, NAMES, load
+from gold import GOLD, NAMES, check, load
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if "harrell" in GOLD[n]])
@@ -25,9 +25,10 @@ def test_equals_r(name):
     X, y = load(name)
     c = concordance_index(y, CoxPH().fit(X, y).predict(X), confidence=0.95)
     gold = GOLD[name]["harrell"]
-    assert [c.concordant, c.discordant, c.tied_risk, c.tied_time, c.tied_both] == list(gold["counts"].values())
-    assert float(c) == pytest.approx(gold["c"], rel=1e-9)
-    assert c.standard_error == pytest.approx(gold["se"], rel=1e-6)
+    counts = [c.concordant, c.discordant, c.tied_risk, c.tied_time, c.tied_both]
+    check(name, "harrell/counts", counts, rel=0, labels=list(gold["counts"]))
+    check(name, "harrell/c", c.value, rel=1e-9)
+    check(name, "harrell/se", c.standard_error)
     assert c.interval == pytest.approx((gold["c"] - 1.959964 * gold["se"], gold["c"] + 1.959964 * gold["se"]), abs=1e-6)
 
 
