@@ -7,8 +7,8 @@ import pytest
 from study_cases import FakeSettings, child, fake_extract, fill, make_image, make_mask
 
 import vesalius as vs
-from vesalius._extract_study import extract_study
 from vesalius.radiomics import ExtractionError
+from vesalius.radiomics._study import extract_study
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_ctrl_c(path, jobs):
     process = child(
         """
         import time
-        from vesalius._extract_study import extract_study
+        from vesalius.radiomics._study import extract_study
 
         def slow(image, mask, settings, *, label, progress):
             for step in range(10):

@@ -14,7 +14,7 @@ from sksurv.util import Surv
 from study_cases import FakeFeatures, FakeSettings, fake_extract, fill, make_image, make_mask
 
 import vesalius as vs
-from vesalius._extract_study import extract_study
+from vesalius.radiomics._study import extract_study
 
 
 def assert_same(a, b):

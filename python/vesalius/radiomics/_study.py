@@ -9,13 +9,14 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
-from .errors import Cancelled, Error, InvalidArgument, TypeMismatch
+from ..errors import Cancelled, Error, InvalidArgument, TypeMismatch
+from . import _extract
+from ._settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .radiomics import Settings
-    from .store import Study
+    from ..store import Study
 
 Case = tuple[str, str | None]
 Work = Callable[[Case, "threading.Event"], Any]
@@ -74,8 +75,6 @@ def extract_study(
     Cancelled
         Ctrl-C; what was finished is stored.
     """
-    from . import radiomics
-
     if on_error not in ("raise", "report"):
         raise InvalidArgument(f'on_error is "raise" or "report"; it was {on_error!r}')
     if jobs < 1:
@@ -84,7 +83,7 @@ def extract_study(
         raise TypeMismatch(
             f"extract_study takes an open vesalius.Study, got {type(study).__name__}: with vesalius.Study(path) as study: extract_study(study)"
         )
-    settings = settings if settings is not None else radiomics.Settings()
+    settings = settings if settings is not None else Settings()
     coarse: dict[Case, str] = {}
 
     def work(case: Case, stop: threading.Event) -> Any:
@@ -97,8 +96,8 @@ def extract_study(
         outline = study.mask(subject, name=mask, time_point=time_point)
         if extract is not None:
             return extract(picture, outline, settings, label=label, progress=progressed)
-        features = radiomics._extract(picture, outline, settings, label=label, progress=progressed)
-        if few := radiomics._few_levels(features, picture, outline):
+        features = _extract._extract(picture, outline, settings, label=label, progress=progressed)
+        if few := _extract._few_levels(features, picture, outline):
             coarse[case] = few
         return features
 
@@ -126,7 +125,7 @@ def extract_study(
     if coarse:  # one warning, from this thread
         (subject, _), example = min(coarse.items(), key=lambda item: str(item[0]))
         warnings.warn(
-            f"{len(coarse)} of {len(todo)} cases have hardly any grey levels; in {subject}, {example}. {radiomics._MORE_LEVELS}",
+            f"{len(coarse)} of {len(todo)} cases have hardly any grey levels; in {subject}, {example}. {_extract._MORE_LEVELS}",
             stacklevel=3,
         )
     if failures and on_error == "raise":

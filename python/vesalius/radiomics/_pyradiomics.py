@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .errors import FormatError, InvalidArgument, NotSupported
+from ..errors import FormatError, InvalidArgument, NotSupported
 
 _INTERPOLATORS = {
     "sitkNearestNeighbor": "nearest",
@@ -89,7 +89,7 @@ def _resample(setting: dict[str, Any], problems: list[str]) -> dict[str, Any]:
 
 
 def _families(params: Mapping[str, Any]) -> dict[str, Any]:
-    from ._vesalius import radiomics as core
+    from .._vesalius import radiomics as core
 
     classes = params.get("featureClass")
     if not classes:
