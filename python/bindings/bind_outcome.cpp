@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bindings.h"
+#include "bind_outcome.h"
 
 #include <vesalius/outcome/concordance.h>
 #include <vesalius/outcome/cox.h>
-#include <vesalius/outcome/kaplan_meier.h>
 #include <vesalius/outcome/logistic.h>
 #include <vesalius/outcome/roc.h>
 
@@ -119,33 +119,7 @@ void bind_cox(py::module_& m) {
         py::arg("strata") = OptionalTensor{}, ReleaseGil());
 }
 
-void bind_curves(py::module_& m) {
-  py::enum_<CurveInterval>(m, "CurveInterval")
-      .value("plain", CurveInterval::plain)
-      .value("log", CurveInterval::log)
-      .value("log_log", CurveInterval::log_log);
-  py::class_<SurvivalCurve>(m, "SurvivalCurve")
-      .def_readonly("time", &SurvivalCurve::time)
-      .def_readonly("at_risk", &SurvivalCurve::at_risk)
-      .def_readonly("events", &SurvivalCurve::events)
-      .def_readonly("censored", &SurvivalCurve::censored)
-      .def_readonly("survival", &SurvivalCurve::survival)
-      .def_readonly("standard_error", &SurvivalCurve::standard_error)
-      .def_readonly("lower", &SurvivalCurve::lower)
-      .def_readonly("upper", &SurvivalCurve::upper)
-      .def_readonly("cumulative_hazard", &SurvivalCurve::cumulative_hazard);
-  m.def("kaplan_meier", &kaplan_meier, py::arg("time"), py::arg("event"), py::arg("confidence") = 0.95,
-        py::arg("interval") = CurveInterval::log, py::arg("weights") = OptionalTensor{}, ReleaseGil());
-  m.def("curve_quantile", &curve_quantile, py::arg("time"), py::arg("curve"), py::arg("p"), ReleaseGil());
-  py::class_<LogRank>(m, "LogRank")
-      .def_readonly("chi_squared", &LogRank::chi_squared)
-      .def_readonly("p", &LogRank::p)
-      .def_readonly("degrees_of_freedom", &LogRank::degrees_of_freedom)
-      .def_readonly("groups", &LogRank::groups)
-      .def_readonly("observed", &LogRank::observed)
-      .def_readonly("expected", &LogRank::expected);
-  m.def("log_rank", &log_rank, py::arg("time"), py::arg("event"), py::arg("group"), py::arg("rho") = 0.0,
-        py::arg("strata") = OptionalTensor{}, ReleaseGil());
+void bind_concordance(py::module_& m) {
   py::class_<Concordance>(m, "Concordance")
       .def_readonly("value", &Concordance::value)
       .def_readonly("standard_error", &Concordance::standard_error)
@@ -165,5 +139,6 @@ void bind_outcome(py::module_& parent) {
   bind_logistic(m);
   bind_roc(m);
   bind_cox(m);
-  bind_curves(m);
+  bind_concordance(m);
+  bind_outcome_curves(m);
 }

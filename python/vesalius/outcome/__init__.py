@@ -4,14 +4,21 @@
 from __future__ import annotations
 
 from . import metrics, validation
+from ._competing import AalenJohansen, GrayTest, gray_test
 from ._cox import CoxPH
-from ._curves import KaplanMeier, LogRank, log_rank
+from ._curves import KaplanMeier, LogRank, NelsonAalen, RestrictedMean, log_rank, restricted_mean
 from ._data import survival_array
 from ._logistic import LogisticRegression, LogisticRegressionCV
 from ._selection import RedundancyFilter
 from .validation import bootstrap_interval, nested_cross_validation, permutation_p_value, repeated_stratified_cv
 
 __all__ = [
+    "AalenJohansen",
+    "GrayTest",
+    "NelsonAalen",
+    "RestrictedMean",
+    "gray_test",
+    "restricted_mean",
     "CoxPH",
     "KaplanMeier",
     "LogRank",

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "bindings.h"
+
+// Parts of vesalius._vesalius.outcome, a file each.
+void bind_outcome_curves(py::module_& m);
