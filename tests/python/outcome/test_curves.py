@@ -31,6 +31,8 @@ def test_kaplan_meier_equals_r(name):
     check(name, "km/se", at["standard_error"], rel=1e-9, labels=labels)
     check(name, "km/cumhaz", at["cumulative_hazard"], rel=1e-9, labels=labels)
     check(name, "km/median", curve.median[0], rel=1e-9)
+    censoring = KaplanMeier().fit((~y["event"], y["time"])).at(np.minimum(later(gold["time"]), y["time"].max()))
+    check(name, "km_censoring/surv", censoring["survival"], rel=1e-9, labels=labels)
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if "peto" in GOLD[n]])
