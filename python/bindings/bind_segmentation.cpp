@@ -85,8 +85,11 @@ With `region` (a Mask; its voxels that aren't 0) the method starts from it: the 
 
 }  // namespace
 
+void bind_segmentation_networks(py::module_& m);
+
 void bind_segmentation(py::module_& parent) {
   auto m = parent.def_submodule("segmentation", "See vesalius.segmentation.");
+  bind_segmentation_networks(m);
   m.def("threshold", &threshold, py::arg("image"), py::arg("lower"), py::arg("upper"), ReleaseGil());
   m.def("otsu_threshold", &otsu_threshold, py::arg("image"), py::arg("region"), py::arg("bins"), ReleaseGil());
   m.def("otsu", &otsu, py::arg("image"), py::arg("region"), py::arg("bins"), ReleaseGil());

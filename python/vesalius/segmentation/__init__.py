@@ -14,17 +14,20 @@ from collections.abc import Sequence
 from .. import _check
 from .._vesalius import segmentation as _c
 from .._vesalius.core import Image, Mask
-from .._vesalius.segmentation import ContrastResult, Model, Plan
-from . import metrics
+from .._vesalius.segmentation import ContrastResult, Model, NetworkSpec, Plan
+from . import losses, metrics, networks
 
 __all__ = [
     "ContrastResult",
     "Model",
+    "NetworkSpec",
     "Plan",
     "contrast_threshold",
     "gradient_magnitude",
     "grow",
+    "losses",
     "metrics",
+    "networks",
     "otsu",
     "otsu_threshold",
     "percent_of_maximum",
