@@ -86,4 +86,24 @@ void bind_radiomics(py::module_& parent) {
       },
       py::arg("image"), py::arg("mask"), py::arg("settings"), py::arg("labels"), py::arg("channel"),
       py::arg("progress"));
+  m.def(
+      "extract_channels",
+      [](const Image& image, const Mask& mask, const Settings& settings, int64_t label,
+         const std::vector<int64_t>& channels, const py::object& progress) {
+        PyMonitor monitor(progress);
+        py::gil_scoped_release release;
+        return extract_channels(image, mask, settings, label, channels, &monitor);
+      },
+      py::arg("image"), py::arg("mask"), py::arg("settings"), py::arg("label"), py::arg("channels"),
+      py::arg("progress"));
+  m.def(
+      "extract_slices",
+      [](const Image& image, const Mask& mask, const Settings& settings, int64_t label, int64_t channel,
+         const py::object& progress) {
+        PyMonitor monitor(progress);
+        py::gil_scoped_release release;
+        return extract_slices(image, mask, settings, label, &monitor, channel);
+      },
+      py::arg("image"), py::arg("mask"), py::arg("settings"), py::arg("label"), py::arg("channel"),
+      py::arg("progress"));
 }

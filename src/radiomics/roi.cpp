@@ -7,7 +7,6 @@
 #include <ATen/Dispatch.h>
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/nonzero.h>
-#include <ATen/ops/round.h>
 
 #include <vesalius/core/error.h>
 #include <vesalius/image/discretise.h>
@@ -45,8 +44,9 @@ at::Tensor cropped(const at::Tensor& voxels, const Box& box) {
 
 /// The voxels of `box` on the grid `target`, interpolated from what lies around them in the image. `target` is the whole
 /// image's new grid (IBSI 1, 2.4: aligned by the centres; it reaches less than half an old voxel beyond the outer
-/// centres), so the part is what `image::resample` of all would give there.
-at::Tensor interpolated(const at::Tensor& whole, const Geometry& old, const Geometry& target, const Box& box,
+/// centres), so the part is what `image::resample` of all would give there. `voxels(box)` gives a part of the image.
+template <class Voxels>
+at::Tensor interpolated(const Voxels& voxels, const Geometry& old, const Geometry& target, const Box& box,
                         image::Interpolation interpolation) {
   // Taps of the interpolation; a cubic B-spline's prefilter falls below 1e-16 after 28 voxels.
   const int64_t reach = interpolation == image::Interpolation::cubic ? 32 : 3;
@@ -63,7 +63,7 @@ at::Tensor interpolated(const at::Tensor& whole, const Geometry& old, const Geom
     source.count[axis] =
         std::clamp<int64_t>(last_source, source.start[axis], old.size[axis] - 1) - source.start[axis] + 1;
   }
-  const Image part(cropped(whole, source).to(at::kDouble), old.cropped(source.start, source.count));
+  const Image part(voxels(source).to(at::kDouble), old.cropped(source.start, source.count));
   return image::resample_like(part, target.cropped(box.start, box.count), interpolation).tensor();
 }
 
@@ -82,6 +82,14 @@ Box on_new_grid(const Box& box, const Geometry& old, const Geometry& target) {
   return out;
 }
 
+bool holds(const Box& outer, const Box& inner) {
+  for (int axis = 0; axis < 3; ++axis)
+    if (inner.start[axis] < outer.start[axis] ||
+        inner.start[axis] + inner.count[axis] > outer.start[axis] + outer.count[axis])
+      return false;
+  return true;
+}
+
 std::string range_text(double low, double high) {
   const auto number = [](double v) {
     char text[32];
@@ -89,6 +97,19 @@ std::string range_text(double low, double high) {
     return std::string(text);
   };
   return "[" + number(low) + ", " + number(high) + "]";
+}
+
+/// `voxels` of the image on the settings' grid: float64, contiguous, on the CPU. Interpolation between whole numbers
+/// often gives halves, up to the last bits of its weights, which depend on what part of the image is interpolated:
+/// values are rounded to 2⁻²⁰ first, so that halves are halves.
+at::Tensor as_settings_say(const at::Tensor& voxels, const Settings& settings) {
+  at::Tensor out = voxels.to(at::kCPU, at::kDouble).contiguous();
+  if (!settings.round_intensities) return out;
+  if (out.is_alias_of(voxels)) out = out.clone();
+  constexpr double kFine = 1 << 20;
+  double* v = out.mutable_data_ptr<double>();
+  for (int64_t i = 0; i < out.numel(); ++i) v[i] = std::nearbyint(std::nearbyint(v[i] * kFine) / kFine);
+  return out;
 }
 
 }  // namespace
@@ -107,7 +128,7 @@ std::optional<Box> box_of(const at::Tensor& labels, int64_t label) {
   }
   const at::Tensor dense = labels.contiguous();
   std::optional<Box> box;
-  AT_DISPATCH_INTEGRAL_TYPES(dense.scalar_type(), "box_of", [&] {
+  AT_DISPATCH_INTEGRAL_TYPES_AND(at::kUInt16, dense.scalar_type(), "box_of", [&] {
     if (static_cast<int64_t>(static_cast<scalar_t>(label)) == label)
       box = scan(dense.const_data_ptr<scalar_t>(), dense.size(0), dense.size(1), dense.size(2),
                  static_cast<scalar_t>(label));
@@ -115,8 +136,42 @@ std::optional<Box> box_of(const at::Tensor& labels, int64_t label) {
   return box;
 }
 
-Roi::Roi(const Image& image, const Mask& mask, const Settings& settings, int64_t label, int64_t channel)
-    : settings_(settings), device_(image.tensor().device()) {
+SharedGrid share_grid(const Image& image, const Settings& settings, const std::vector<Box>& boxes, double margin,
+                      int64_t channel) {
+  SharedGrid shared;
+  if (!settings.resample || boxes.size() < 2) return shared;
+  const Geometry grid = image::resampled_geometry(image.geometry(), *settings.resample);
+  double alone = 0, together = 1;
+  Index3 low = grid.size, high{};
+  for (const Box& box : boxes) {
+    const Box part = on_new_grid(box, image.geometry(), grid);
+    double voxels = 1;
+    for (int axis = 0; axis < 3; ++axis) {
+      const auto around = static_cast<int64_t>(std::min(margin / grid.spacing[axis], 1e9));
+      const int64_t first = std::max<int64_t>(part.start[axis] - around, 0);
+      const int64_t end = std::min(part.start[axis] + part.count[axis] + around, grid.size[axis]);
+      low[axis] = std::min(low[axis], first), high[axis] = std::max(high[axis], end);
+      voxels *= static_cast<double>(end - first);
+    }
+    alone += voxels;
+  }
+  for (int axis = 0; axis < 3; ++axis) together *= static_cast<double>(high[axis] - low[axis]);
+  if (together > alone) return shared;
+  for (int axis = 0; axis < 3; ++axis)
+    shared.box.start[axis] = low[axis], shared.box.count[axis] = high[axis] - low[axis];
+  const at::Tensor all = image.tensor().dim() == 4 ? image.tensor().select(0, channel) : image.tensor();
+  const auto part = [&](const Box& source) { return cropped(all, source); };
+  try {
+    shared.voxels =
+        as_settings_say(interpolated(part, image.geometry(), grid, shared.box, settings.interpolation), settings);
+  } catch (const InvalidArgument&) {  // `cubic` refuses NaN, which may lie between the regions and harm none of them
+  }
+  return shared;
+}
+
+Roi::Roi(const Image& image, const Mask& mask, const Settings& settings, int64_t label, int64_t channel,
+         const Box* known, const SharedGrid* shared)
+    : settings_(settings), shared_(shared), device_(image.tensor().device()) {
   settings_.validate();
   if (channel < 0 || channel >= image.channels())
     throw InvalidArgument("channel " + std::to_string(channel) + " isn't there: the image has " +
@@ -125,7 +180,7 @@ Roi::Roi(const Image& image, const Mask& mask, const Settings& settings, int64_t
   const at::Tensor all = image.tensor().dim() == 4 ? image.tensor().select(0, channel) : image.tensor();
   if (all.is_complex())
     throw TypeMismatch("features are of real intensities; the image is complex: take its magnitude first");
-  const auto box = box_of(mask.tensor(), label);
+  const std::optional<Box> box = known ? *known : box_of(mask.tensor(), label);
   if (!box) {
     mask.select(label);  // throws, with the labels that are there
     throw InvalidArgument("label " + std::to_string(label) + " isn't in the mask");
@@ -138,7 +193,8 @@ Roi::Roi(const Image& image, const Mask& mask, const Settings& settings, int64_t
   if (settings_.resample) {
     grid_ = image::resampled_geometry(whole_geometry_, *settings_.resample);
     const Box part = on_new_grid(*box, whole_geometry_, grid_);
-    inside = interpolated(mask.tensor().eq(label), whole_geometry_, grid_, part, settings_.mask_interpolation)
+    const auto indicator = [&](const Box& source) { return cropped(mask.tensor(), source).eq(label); };
+    inside = interpolated(indicator, whole_geometry_, grid_, part, settings_.mask_interpolation)
                  .ge(settings_.mask_threshold - 1e-9);
     const auto found = box_of(inside.to(at::kByte), 1);
     if (!found)
@@ -164,10 +220,15 @@ Roi::Roi(const Image& image, const Mask& mask, const Settings& settings, int64_t
 }
 
 at::Tensor Roi::intensities_in(const Box& box) const {
-  at::Tensor voxels = settings_.resample ? interpolated(whole_, whole_geometry_, grid_, box, settings_.interpolation)
-                                         : cropped(whole_, box);
-  voxels = voxels.to(at::kCPU, at::kDouble).contiguous();
-  return settings_.round_intensities ? at::round(voxels) : voxels;
+  if (shared_ && shared_->voxels.defined() && holds(shared_->box, box)) {
+    Box inner = box;
+    for (int axis = 0; axis < 3; ++axis) inner.start[axis] -= shared_->box.start[axis];
+    return cropped(shared_->voxels, inner).contiguous();
+  }
+  const auto part = [&](const Box& source) { return cropped(whole_, source); };
+  return as_settings_say(
+      settings_.resample ? interpolated(part, whole_geometry_, grid_, box, settings_.interpolation) : part(box),
+      settings_);
 }
 
 Surroundings Roi::surroundings(const Index3& margin) const {

@@ -28,6 +28,16 @@ struct Levels {
   int64_t n = 0;      ///< N_g: the highest level (fixed bin size) or the number of bins
 };
 
+/// A part of the image on the settings' grid that several regions of one image share; empty if `voxels` is undefined.
+struct SharedGrid {
+  Box box;            ///< on the new grid
+  at::Tensor voxels;  ///< float64 [z, y, x], CPU, contiguous: interpolated and rounded
+};
+/// The part of `image` on the settings' grid that `boxes` (of the image) and `margin` mm around them need; empty without
+/// interpolation, and where the boxes one by one would need less.
+SharedGrid share_grid(const Image& image, const Settings& settings, const std::vector<Box>& boxes, double margin,
+                      int64_t channel);
+
 /// The image around a region.
 struct Surroundings {
   at::Tensor voxels;  ///< float64 [z, y, x], CPU, contiguous; processed like the region's. May hold NaN
@@ -39,7 +49,10 @@ struct Surroundings {
 class Roi {
  public:
   /// Processing in IBSI's order. Throws as `extract` does.
-  Roi(const Image& image, const Mask& mask, const Settings& settings, int64_t label, int64_t channel);
+  /// @param box of the label, where it is known: else the mask is searched.
+  /// @param shared what regions of one image share; it must outlive the Roi.
+  Roi(const Image& image, const Mask& mask, const Settings& settings, int64_t label, int64_t channel,
+      const Box* box = nullptr, const SharedGrid* shared = nullptr);
 
   const Settings& settings() const { return settings_; }
   at::Device device() const { return device_; }                         ///< the image's: counting kernels may run there
@@ -57,6 +70,7 @@ class Roi {
   void resegment();
   at::Tensor intensities_in(const Box& box) const;
   Settings settings_;
+  const SharedGrid* shared_;
   Geometry geometry_;
   at::Tensor whole_;                ///< the image, not processed
   Geometry whole_geometry_, grid_;  ///< of the image, before and after interpolation

@@ -43,10 +43,26 @@ struct VESALIUS_API Features {
 VESALIUS_API Features extract(const Image& image, const Mask& mask, const Settings& settings = {}, int64_t label = 1,
                               Monitor* monitor = nullptr, int64_t channel = 0);
 
-/// The features of several labels of one mask; every label that is present if `labels` is empty.
+/// The features of several labels of one mask; every label that is present if `labels` is empty. The mask is searched
+/// once for all of them, overlapping surroundings are interpolated once, and all cores work: each label on one, or, where
+/// there are fewer labels than cores, one label after the other on all. The values are those of `extract`.
+/// @throws as `extract`, for the lowest label that fails.
 VESALIUS_API std::map<int64_t, Features> extract_labels(const Image& image, const Mask& mask,
                                                         const Settings& settings = {},
                                                         const std::vector<int64_t>& labels = {},
+                                                        Monitor* monitor = nullptr, int64_t channel = 0);
+
+/// The features of one region in several channels of an image `[c, z, y, x]` (RGB, several sequences), by channel; in all
+/// of them if `channels` is empty.
+VESALIUS_API std::map<int64_t, Features> extract_channels(const Image& image, const Mask& mask,
+                                                          const Settings& settings = {}, int64_t label = 1,
+                                                          const std::vector<int64_t>& channels = {},
+                                                          Monitor* monitor = nullptr);
+
+/// The features of each slice (of axis 0) that has voxels of `label`, each as a 2D image of its own, by the slice's index.
+/// `resample` keeps the slices: its first number is taken as 0.
+VESALIUS_API std::map<int64_t, Features> extract_slices(const Image& image, const Mask& mask,
+                                                        const Settings& settings = {}, int64_t label = 1,
                                                         Monitor* monitor = nullptr, int64_t channel = 0);
 
 }  // namespace vesalius::radiomics

@@ -13,21 +13,26 @@ reference value beside ours.
 from __future__ import annotations
 
 from . import _operators as _operators
+from ._batch import Batch, extract_batch
 from ._catalogue import catalogue, columns, families, find_feature
-from ._extract import extract, extract_labels, extract_study
+from ._extract import extract, extract_channels, extract_labels, extract_slices, extract_study
 from ._features import Features
 from ._settings import Settings
 from ._settings import _settings as _settings
 from ._study import ExtractionError
 
 __all__ = [
+    "Batch",
     "ExtractionError",
     "Features",
     "Settings",
     "catalogue",
     "columns",
     "extract",
+    "extract_batch",
+    "extract_channels",
     "extract_labels",
+    "extract_slices",
     "extract_study",
     "families",
     "find_feature",

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import numpy as np
 
 from .. import _check
 from .._vesalius import image as _image
 from .._vesalius import radiomics as _core
-from ..errors import TypeMismatch
+from ..errors import InvalidArgument, TypeMismatch
 from ._features import Features
 from ._settings import Settings, _settings
 
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
     from ..store import Study
 
 
+Progress = Callable[[int, int, str], None]
+
+
+@overload
 def extract(
     image: Image,
     mask: Mask,
@@ -28,8 +34,27 @@ def extract(
     *,
     label: int | str = 1,
     channel: int = 0,
-    progress: Callable[[int, int, str], None] | None = None,
-) -> Features:
+    progress: Progress | None = None,
+) -> Features: ...
+@overload
+def extract(
+    image: Image,
+    mask: Mask,
+    settings: Settings | None = None,
+    *,
+    label: list[int] | list[str] | tuple[int | str, ...],
+    channel: int = 0,
+    progress: Progress | None = None,
+) -> dict[int, Features]: ...
+def extract(
+    image: Image,
+    mask: Mask,
+    settings: Settings | None = None,
+    *,
+    label: int | str | list[int] | list[str] | tuple[int | str, ...] = 1,
+    channel: int = 0,
+    progress: Progress | None = None,
+) -> Features | dict[int, Features]:
     """The features of one region.
 
     Parameters
@@ -40,17 +65,17 @@ def extract(
         On the image's grid.
     settings : Settings, optional
         Processing; default: no interpolation, bins 25 wide.
-    label : int or str
-        The region's label, or its name.
+    label : int or str, or a list of them
+        The region's label, or its name; a list is `extract_labels`.
     channel : int
-        Of an image with channels.
+        Of an image with channels; `extract_channels` takes several.
     progress : callable, optional
         Called with (done, total, what).
 
     Returns
     -------
     Features
-        A mapping from name to float.
+        A mapping from name to float; for a list of labels, a dict of them by label.
 
     Raises
     ------
@@ -68,9 +93,12 @@ def extract(
         Where bins of a fixed width leave a region that isn't constant four grey levels or fewer, as the default width of
         25, meant for CT, does to PET in SUV.
     """
+    if not isinstance(label, (int, str, np.integer)):
+        return _labels(image, mask, settings, label, channel, progress)
+    if not isinstance(channel, (int, np.integer)):
+        raise TypeMismatch(f"channel is a number; got {channel!r}. Several: extract_channels(…, channels={channel!r})")
     features = _extract(image, mask, settings, label=label, channel=channel, progress=progress)
-    if few := _few_levels(features, image, mask, channel):
-        warnings.warn(f"{few}. {_MORE_LEVELS}", UserWarning, stacklevel=2)
+    _warn_of([features], image, mask, [channel])
     return features
 
 
@@ -132,21 +160,125 @@ def _few_levels(features: Features, image: Image, mask: Mask, channel: int = 0) 
     )
 
 
+def _warn_of(every: Iterable[Features], image: Image, mask: Mask, channels: Iterable[int], stacklevel: int = 3) -> None:
+    few = [text for f, channel in zip(every, channels, strict=True) if (text := _few_levels(f, image, mask, channel))]
+    if few:
+        more = f" (and {len(few) - 3} more)" if len(few) > 3 else ""
+        warnings.warn(f"{'; '.join(few[:3])}{more}. {_MORE_LEVELS}", UserWarning, stacklevel=stacklevel)
+
+
 def extract_labels(
     image: Image,
     mask: Mask,
     settings: Settings | None = None,
     *,
-    labels: Iterable[int] | None = None,
+    labels: Iterable[int | str] | None = None,
     channel: int = 0,
-    progress: Callable[[int, int, str], None] | None = None,
+    progress: Progress | None = None,
 ) -> dict[int, Features]:
-    """The features of several labels of one mask, by label; of all that are present by default."""
-    found = _core.extract_labels(image, mask, _arguments(image, mask, settings), list(labels or []), channel, progress)
+    """The features of several labels of one mask, by label.
+
+    The mask is searched once for all of them, surroundings that overlap are interpolated once, and all cores work. The
+    values are those of `extract`, whatever the number of threads.
+
+    Parameters
+    ----------
+    image, mask, settings, channel, progress
+        As in `extract`.
+    labels : iterable of int or str, optional
+        Labels or their names; default: all that are present.
+
+    Returns
+    -------
+    dict of int to Features
+
+    Raises
+    ------
+    Error
+        As `extract`, for the lowest label that fails.
+    """
+    return _labels(image, mask, settings, labels, channel, progress)
+
+
+def _labels(
+    image: Image,
+    mask: Mask,
+    settings: Settings | None,
+    labels: Iterable[int | str] | None,
+    channel: int,
+    progress: Progress | None,
+) -> dict[int, Features]:
+    settings = _arguments(image, mask, settings)
+    wanted = [mask.label_of(label) if isinstance(label, str) else int(label) for label in labels or ()]
+    if labels is not None and not wanted:
+        raise InvalidArgument("labels is empty; leave it out for all labels that the mask holds")
+    found = _core.extract_labels(image, mask, settings, wanted, channel, progress)
     every = {label: Features(features) for label, features in found.items()}
-    if few := [text for features in every.values() if (text := _few_levels(features, image, mask, channel))]:
-        warnings.warn(f"{'; '.join(few)}. {_MORE_LEVELS}", UserWarning, stacklevel=2)
+    _warn_of(every.values(), image, mask, [channel] * len(every), stacklevel=4)
     return every
+
+
+def extract_channels(
+    image: Image,
+    mask: Mask,
+    settings: Settings | None = None,
+    *,
+    label: int | str = 1,
+    channels: Iterable[int] | None = None,
+    progress: Progress | None = None,
+) -> dict[int, Features]:
+    """The features of one region in each channel of an image [c, z, y, x]: RGB, or several sequences on one grid.
+
+    Parameters
+    ----------
+    image, mask, settings, label, progress
+        As in `extract`.
+    channels : iterable of int, optional
+        Counted from 0; default: all.
+
+    Returns
+    -------
+    dict of int to Features
+        By channel.
+    """
+    settings = _arguments(image, mask, settings)
+    number = mask.label_of(label) if isinstance(label, str) else label
+    found = _core.extract_channels(image, mask, settings, number, [int(c) for c in channels or ()], progress)
+    every = {channel: Features(features) for channel, features in found.items()}
+    _warn_of(every.values(), image, mask, every)
+    return every
+
+
+def extract_slices(
+    image: Image,
+    mask: Mask,
+    settings: Settings | None = None,
+    *,
+    label: int | str = 1,
+    channel: int = 0,
+    progress: Progress | None = None,
+) -> dict[int, Features]:
+    """The features of each slice that has voxels of the label, each as a 2D image of its own.
+
+    Parameters
+    ----------
+    image, mask, settings, label, channel, progress
+        As in `extract`. ``resample`` keeps the slices: its first number is taken as 0.
+
+    Returns
+    -------
+    dict of int to Features
+        By the slice's index along z. ``pandas.DataFrame({z: f.to_series() for z, f in slices.items()}).T`` is a table.
+
+    Raises
+    ------
+    Error
+        As `extract`, for the first slice that fails.
+    """
+    settings = _arguments(image, mask, settings)
+    number = mask.label_of(label) if isinstance(label, str) else label
+    found = _core.extract_slices(image, mask, settings, number, channel, progress)
+    return {z: Features(features) for z, features in found.items()}
 
 
 def extract_study(
@@ -156,7 +288,7 @@ def extract_study(
     image: str = "image",
     mask: str = "mask",
     label: int = 1,
-    jobs: int = 1,
+    jobs: int | None = None,
     progress: bool = True,
     on_error: Literal["raise", "report"] = "raise",
 ) -> pd.DataFrame:
@@ -175,8 +307,9 @@ def extract_study(
         The names, in the study, of what to use.
     label : int
         In the mask.
-    jobs : int
-        Cases at a time, in threads (the extraction runs without Python's lock). The results don't depend on it.
+    jobs : int, optional
+        Cases at a time, in threads (the extraction runs without Python's lock), each on one core. Default: as many as
+        torch uses. The results don't depend on it.
     progress : bool
         Show a bar.
     on_error : {"raise", "report"}
@@ -186,7 +319,8 @@ def extract_study(
     Returns
     -------
     pandas.DataFrame
-        The study's features with these settings, one row a case.
+        The study's features with these settings, one row a case. ``attrs["seconds"]``: "wall", and "reading" and
+        "extraction", summed over the threads.
 
     Raises
     ------

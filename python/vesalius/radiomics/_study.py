@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-import queue
 import threading
+import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import Cancelled, Error, InvalidArgument, TypeMismatch
-from . import _extract
+from . import _batch, _extract
 from ._settings import Settings
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from ..store import Study
 
 Case = tuple[str, str | None]
-Work = Callable[[Case, "threading.Event"], Any]
 
 
 class ExtractionError(Error):
@@ -37,7 +36,7 @@ def extract_study(
     image: str = "image",
     mask: str = "mask",
     label: int = 1,
-    jobs: int = 1,
+    jobs: int | None = None,
     progress: bool = True,
     on_error: Literal["raise", "report"] = "raise",
     extract: Callable[..., Any] | None = None,
@@ -56,7 +55,8 @@ def extract_study(
     image, mask, label
         The names of what to use, and the label in the mask.
     jobs
-        Cases at a time, in threads (the extraction runs without Python's lock). The results don't depend on it.
+        Cases at a time, in threads (the extraction runs without Python's lock). Default: as many as torch uses. The
+        results don't depend on it.
     progress
         Show a bar.
     on_error
@@ -66,7 +66,7 @@ def extract_study(
     Returns
     -------
     DataFrame
-        `study.features` of these settings.
+        `study.features` of these settings; ``attrs["seconds"]`` says what the time went to.
 
     Raises
     ------
@@ -77,8 +77,7 @@ def extract_study(
     """
     if on_error not in ("raise", "report"):
         raise InvalidArgument(f'on_error is "raise" or "report"; it was {on_error!r}')
-    if jobs < 1:
-        raise InvalidArgument(f"jobs is how many cases to work on at a time, 1 at least; it was {jobs}")
+    number, clock, start = _batch.cores(jobs), _batch.Clock(), time.perf_counter()
     if not hasattr(study, "has_features"):
         raise TypeMismatch(
             f"extract_study takes an open vesalius.Study, got {type(study).__name__}: with vesalius.Study(path) as study: extract_study(study)"
@@ -92,22 +91,30 @@ def extract_study(
                 raise Cancelled("stopped")
 
         subject, time_point = case
-        picture = study.image(subject, name=image, time_point=time_point)
-        outline = study.mask(subject, name=mask, time_point=time_point)
+        picture, outline = clock.timed(
+            "reading",
+            lambda: (
+                study.image(subject, name=image, time_point=time_point),
+                study.mask(subject, name=mask, time_point=time_point),
+            ),
+        )
+        function = extract if extract is not None else _extract._extract
+        features = clock.timed(
+            "extraction", lambda: function(picture, outline, settings, label=label, progress=progressed)
+        )
         if extract is not None:
-            return extract(picture, outline, settings, label=label, progress=progressed)
-        features = _extract._extract(picture, outline, settings, label=label, progress=progressed)
+            return features
         if few := _extract._few_levels(features, picture, outline):
             coarse[case] = few
         return features
 
     names: dict[str, Any] = {"image": image, "mask": mask, "label": label}
     todo = [(s, t) for s, t in study.cases if not study.has_features(s, settings, time_point=t, **names)]
-    bar = _bar(len(study), len(study) - len(todo)) if progress else None
+    bar = _batch.bar_of(len(study), len(study) - len(todo)) if progress else None
     failures: dict[Case, Exception] = {}
     try:
         with study.batch():
-            for case, result in _run(todo, work, jobs):
+            for case, result in _batch.run(todo, work, number):
                 if isinstance(result, Exception):
                     failures[case] = result
                 else:
@@ -131,14 +138,9 @@ def extract_study(
     if failures and on_error == "raise":
         raise ExtractionError(_describe(failures, len(study)), failures)
     frame = study.features(study._set(settings, image, mask, label)) if len(failures) < len(study) else study.features()
+    frame.attrs["seconds"] = clock.seconds | {"wall": time.perf_counter() - start}
     frame.attrs["failures"] = {case: str(error) for case, error in failures.items()}
     return frame
-
-
-def _bar(total: int, done: int) -> Any:
-    from tqdm.auto import tqdm
-
-    return tqdm(total=total, initial=done, desc="features", unit="case")
 
 
 def _describe(failures: dict[Case, Exception], total: int) -> str:
@@ -146,63 +148,3 @@ def _describe(failures: dict[Case, Exception], total: int) -> str:
     for (subject, time_point), error in failures.items():
         lines.append(f"  {subject}{f' at {time_point}' if time_point else ''}: {type(error).__name__}: {error}")
     return "\n".join(lines)
-
-
-def _attempt(work: Work, case: Case, stop: threading.Event) -> Any:
-    try:
-        return work(case, stop)
-    except Cancelled:
-        raise
-    except Exception as error:
-        return error
-
-
-def _run(cases: list[Case], work: Work, jobs: int) -> Iterator[tuple[Case, Any]]:
-    """Each case with its result or its error, as they are finished. A KeyboardInterrupt stops the work under way at its
-    next report of progress."""
-    stop = threading.Event()
-    if jobs == 1 or len(cases) <= 1:
-        for case in cases:
-            yield case, _attempt(work, case, stop)
-        return
-    waiting: queue.SimpleQueue[Case] = queue.SimpleQueue()
-    # Few results wait, so that a slow disk does not fill the memory.
-    finished: queue.Queue[tuple[Case, Any]] = queue.Queue(maxsize=2 * jobs)
-    for case in cases:
-        waiting.put(case)
-
-    def serve() -> None:
-        while not stop.is_set():
-            try:
-                case = waiting.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                result = _attempt(work, case, stop)
-            except Cancelled as cancelled:
-                result = cancelled
-            while not stop.is_set():
-                try:
-                    finished.put((case, result), timeout=0.1)
-                    break
-                except queue.Full:
-                    continue
-
-    threads = [
-        threading.Thread(target=serve, name=f"vesalius-extract-{i}", daemon=True) for i in range(min(jobs, len(cases)))
-    ]
-    for thread in threads:
-        thread.start()
-    try:
-        left = len(cases)
-        while left:
-            try:  # short waits: Python notices Ctrl-C in between on every platform
-                case, result = finished.get(timeout=0.1)
-            except queue.Empty:
-                continue
-            left -= 1
-            yield case, result
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join(timeout=1.5)
