@@ -18,6 +18,23 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+_Columns = tuple[list[str], list[dict[str, str]], dict[str, int]]
+_known: dict[str, _Columns] = {}
+
+
+def _columns(core: _core.Features) -> _Columns:
+    """Names, catalogue rows and positions, which depend on the settings alone: made once for all cases of a study."""
+    found = _known.get(core.settings_hash)
+    if found is None:
+        pairs = core.columns
+        names = [name for name, _ in pairs]
+        found = names, [row for _, row in pairs], {name: i for i, name in enumerate(names)}
+        if len(_known) > 100:
+            _known.clear()
+        _known[core.settings_hash] = found
+    return found
+
+
 class Features(Mapping[str, float]):
     """The features of one region: a mapping from name to value that also knows codes, units, settings.
 
@@ -44,11 +61,11 @@ class Features(Mapping[str, float]):
             raise TypeMismatch(
                 f"Features come from vesalius.radiomics.extract; they can't be made of a {type(core).__name__}"
             )
-        rows = core.columns
-        self.names = [name for name, _ in rows]
-        self.rows = [row for _, row in rows]
-        self.codes = [row["code"] for row in self.rows]
-        self.units = [row["unit"] for row in self.rows]
+        names, rows, index = _columns(core)
+        self.names = list(names)
+        self.rows = list(rows)
+        self.codes = [row["code"] for row in rows]
+        self.units = [row["unit"] for row in rows]
         self.values: np.ndarray = np.asarray(core.values)  # type: ignore[assignment]  # an array, where Mapping has a method
         self.reasons = dict(core.reasons)
         self.settings = _settings(core.settings.to_dict())
@@ -56,7 +73,7 @@ class Features(Mapping[str, float]):
         self.label = core.label
         self.morphological_voxels = core.morphological_voxels
         self.intensity_voxels = core.intensity_voxels
-        self._index = {name: i for i, name in enumerate(self.names)}
+        self._index = index
 
     def _find(self, key: object) -> int:
         if not isinstance(key, str):
