@@ -3,7 +3,6 @@
 #include "bind_outcome.h"
 
 #include <vesalius/outcome/concordance.h>
-#include <vesalius/outcome/cox.h>
 #include <vesalius/outcome/logistic.h>
 #include <vesalius/outcome/roc.h>
 
@@ -77,48 +76,6 @@ void bind_roc(py::module_& m) {
       py::arg("y"), py::arg("score"));
 }
 
-void bind_cox(py::module_& m) {
-  py::enum_<Ties>(m, "Ties").value("efron", Ties::efron).value("breslow", Ties::breslow);
-  bind_options<CoxOptions>(m, "CoxOptions").def_readwrite("ties", &CoxOptions::ties);
-  py::class_<CoxFit>(m, "CoxFit")
-      .def_readonly("coef", &CoxFit::coef)
-      .def_readonly("mean", &CoxFit::mean)
-      .def_property_readonly(
-          "covariance",
-          [](const CoxFit& f) { return f.covariance.defined() ? py::cast(f.covariance) : py::object(py::none()); })
-      .def_readonly("log_likelihood", &CoxFit::log_likelihood)
-      .def_readonly("log_likelihood_null", &CoxFit::log_likelihood_null)
-      .def_readonly("score_test", &CoxFit::score_test)
-      .def_readonly("iterations", &CoxFit::iterations)
-      .def_readonly("baseline_stratum", &CoxFit::baseline_stratum)
-      .def_readonly("baseline_times", &CoxFit::baseline_times)
-      .def_readonly("baseline_log_hazard", &CoxFit::baseline_log_hazard)
-      .def(py::pickle(
-          [](const CoxFit& f) {
-            return py::make_tuple(f.coef, f.mean,
-                                  f.covariance.defined() ? py::cast(f.covariance) : py::object(py::none()),
-                                  f.log_likelihood, f.log_likelihood_null, f.score_test, f.iterations,
-                                  f.baseline_stratum, f.baseline_times, f.baseline_log_hazard);
-          },
-          [](const py::tuple& t) {
-            return CoxFit{t[0].cast<at::Tensor>(),
-                          t[1].cast<at::Tensor>(),
-                          t[2].is_none() ? at::Tensor() : t[2].cast<at::Tensor>(),
-                          t[3].cast<double>(),
-                          t[4].cast<double>(),
-                          t[5].cast<double>(),
-                          t[6].cast<int64_t>(),
-                          t[7].cast<at::Tensor>(),
-                          t[8].cast<at::Tensor>(),
-                          t[9].cast<at::Tensor>()};
-          }));
-  m.def("fit_cox", &fit_cox, py::arg("x"), py::arg("time"), py::arg("event"), py::arg("options"),
-        py::arg("weights") = OptionalTensor{}, py::arg("strata") = OptionalTensor{}, ReleaseGil());
-  m.def("predict_cox", &predict_cox, py::arg("fit"), py::arg("x"), ReleaseGil());
-  m.def("cox_cumulative_hazard", &cox_cumulative_hazard, py::arg("fit"), py::arg("linear_predictor"), py::arg("times"),
-        py::arg("strata") = OptionalTensor{}, ReleaseGil());
-}
-
 void bind_concordance(py::module_& m) {
   py::class_<Concordance>(m, "Concordance")
       .def_readonly("value", &Concordance::value)
@@ -138,7 +95,7 @@ void bind_outcome(py::module_& parent) {
   auto m = parent.def_submodule("outcome", "Regressions, survival curves and measures; use vesalius.outcome.");
   bind_logistic(m);
   bind_roc(m);
-  bind_cox(m);
+  bind_outcome_cox(m);
   bind_concordance(m);
   bind_outcome_curves(m);
 }

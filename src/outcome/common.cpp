@@ -108,7 +108,8 @@ std::vector<double> checked_weights(const std::optional<at::Tensor>& weights, in
   return {values.begin(), values.end()};
 }
 
-Standardised standardise(const at::Tensor& x, const std::vector<double>& weights, bool centre, bool ones) {
+Standardised standardise(const at::Tensor& x, const std::vector<double>& weights, bool centre, bool ones,
+                         const std::vector<int64_t>* order) {
   const int64_t n = x.size(0), p = x.size(1), extra = ones ? 1 : 0, stride = p + extra;
   Standardised out;
   out.mean.assign(p, 0);
@@ -119,38 +120,52 @@ Standardised standardise(const at::Tensor& x, const std::vector<double>& weights
   double* to = out.x.data_ptr<double>();
   double total = 0;
   for (double w : weights) total += w;
-  std::vector<double> low(from, from + p), high(from, from + p), residual(p, 0);
-  for (int64_t i = 0; i < n; ++i)
+  std::vector<double> low_of(from, from + p), high_of(from, from + p), residual_of(p, 0), inverse_of(p, 0);
+  double *mean = out.mean.data(), *scale = out.scale.data(), *low = low_of.data(), *high = high_of.data(),
+         *residual = residual_of.data(), *inverse = inverse_of.data();
+  for (int64_t i = 0; i < n; ++i) {
+    const double share = weights[i] / total, *row = from + i * p;
     for (int64_t j = 0; j < p; ++j) {
-      const double value = from[i * p + j];
-      out.mean[j] += weights[i] / total * value;
+      const double value = row[j];
+      mean[j] += share * value;
       low[j] = std::min(low[j], value);
       high[j] = std::max(high[j], value);
     }
-  if (!centre)
-    std::fill(out.mean.begin(), out.mean.end(), 0.0);
-  else {  // the mean of what is left corrects the rounding of the first
-    for (int64_t i = 0; i < n; ++i)
-      for (int64_t j = 0; j < p; ++j) residual[j] += weights[i] / total * (from[i * p + j] - out.mean[j]);
-    for (int64_t j = 0; j < p; ++j) out.mean[j] += residual[j];
   }
+  if (!centre) std::fill(out.mean.begin(), out.mean.end(), 0.0);
   // Scaled by the largest deviation first: squares of 1e200 or 1e-200 are no doubles.
   std::vector<double> reach(p);
-  for (int64_t j = 0; j < p; ++j) reach[j] = std::max(std::abs(high[j] - out.mean[j]), std::abs(low[j] - out.mean[j]));
-  for (int64_t i = 0; i < n; ++i)
-    for (int64_t j = 0; j < p; ++j) {
-      const double d = reach[j] > 0 ? (from[i * p + j] - out.mean[j]) / reach[j] : 0.0;
-      out.scale[j] += weights[i] / total * d * d;
-    }
   for (int64_t j = 0; j < p; ++j) {
-    out.scale[j] = std::sqrt(out.scale[j]) * reach[j];
-    const double size = std::max(std::abs(low[j]), std::abs(high[j]));
-    if ((centre && high[j] == low[j]) || !(out.scale[j] > 1e-14 * size)) out.constant[j] = 1, out.scale[j] = 1;
+    reach[j] = std::max(std::abs(high[j] - mean[j]), std::abs(low[j] - mean[j]));
+    inverse[j] = reach[j] > 0 && std::isfinite(1 / reach[j]) ? 1 / reach[j] : 0.0;
   }
   for (int64_t i = 0; i < n; ++i) {
-    if (ones) to[i * stride] = 1;
-    for (int64_t j = 0; j < p; ++j)
-      to[i * stride + extra + j] = out.constant[j] ? 0.0 : (from[i * p + j] - out.mean[j]) / out.scale[j];
+    const double share = weights[i] / total, *row = from + i * p;
+    for (int64_t j = 0; j < p; ++j) {
+      const double d = (row[j] - mean[j]) * inverse[j];
+      residual[j] += share * d;
+      scale[j] += share * d * d;
+    }
+  }
+  for (int64_t j = 0; j < p; ++j) {
+    if (centre) {  // the mean of what is left corrects the rounding of the first
+      mean[j] += residual[j] * reach[j];
+      scale[j] = std::max(0.0, scale[j] - residual[j] * residual[j]);
+    }
+    scale[j] = std::sqrt(scale[j]) * reach[j];
+    const double size = std::max(std::abs(low[j]), std::abs(high[j]));
+    if ((centre && high[j] == low[j]) || !(scale[j] > 1e-14 * size)) out.constant[j] = 1, scale[j] = 1;
+    inverse[j] = out.constant[j] ? 0.0 : 1 / scale[j];
+  }
+  const bool safe = std::all_of(inverse_of.begin(), inverse_of.end(), [](double v) { return std::isfinite(v); });
+  for (int64_t i = 0; i < n; ++i) {
+    const double* row = from + (order ? (*order)[i] : i) * p;
+    double* target = to + i * stride + extra;
+    if (ones) target[-1] = 1;
+    if (safe)
+      for (int64_t j = 0; j < p; ++j) target[j] = (row[j] - mean[j]) * inverse[j];
+    else
+      for (int64_t j = 0; j < p; ++j) target[j] = out.constant[j] ? 0.0 : (row[j] - mean[j]) / scale[j];
   }
   return out;
 }

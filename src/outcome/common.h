@@ -35,7 +35,9 @@ struct Standardised {
   std::vector<double> mean, scale;
   std::vector<char> constant;
 };
-Standardised standardise(const at::Tensor& x, const std::vector<double>& weights, bool centre, bool ones);
+/// With `order`, row i of the result is row order[i] of x.
+Standardised standardise(const at::Tensor& x, const std::vector<double>& weights, bool centre, bool ones,
+                         const std::vector<int64_t>* order = nullptr);
 
 /// The penalty on coefficients of standardised columns; the first `extra` coordinates are free.
 detail::PenaltyTerms penalty_terms(const FitOptions& options, const Standardised& columns, int64_t extra);

@@ -128,8 +128,8 @@ class CoxPH(BaseEstimator):
             max_iterations=self.max_iterations,
             tolerance=self.tolerance,
             names=names,
+            ties=getattr(_core.Ties, self.ties),
         )
-        options.ties = getattr(_core.Ties, self.ties)
         self.strata_: np.ndarray | None = None
         codes = None
         if strata is not None:
@@ -138,11 +138,13 @@ class CoxPH(BaseEstimator):
                 raise InvalidArgument(f"X has {len(X)} rows and strata {len(codes)}: they must be of one length")
         self.fit_ = _core.fit_cox(
             to_tensor(X),
-            to_tensor(time),
-            to_tensor(event),
+            _core.CoxOutcome(
+                to_tensor(time),
+                to_tensor(event),
+                weights=None if weights is None else to_tensor(weights),
+                strata=None if codes is None else to_tensor(codes),
+            ),
             options,
-            None if weights is None else to_tensor(weights),
-            None if codes is None else to_tensor(codes),
         )
         self.coef_, self.mean_ = self.fit_.coef.numpy(), self.fit_.mean.numpy()
         self.covariance_ = None if self.fit_.covariance is None else self.fit_.covariance.numpy()

@@ -38,9 +38,8 @@ inline void cholesky_solve(const std::vector<double>& l, int64_t n, double* x) {
     x[i] = sum / l[i * n + i];
   }
   for (int64_t i = n - 1; i >= 0; --i) {
-    double sum = x[i];
-    for (int64_t k = i + 1; k < n; ++k) sum -= l[k * n + i] * x[k];
-    x[i] = sum / l[i * n + i];
+    x[i] /= l[i * n + i];
+    for (int64_t k = 0; k < i; ++k) x[k] -= l[i * n + k] * x[i];  // along the row, as it lies in memory
   }
 }
 

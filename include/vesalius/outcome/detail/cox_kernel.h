@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <numeric>
 #include <span>
@@ -17,122 +18,195 @@ struct TimeGroup {
   int64_t begin = 0, events_end = 0, end = 0;
   bool first_of_stratum = false;
   double event_weight = 0;
+  int64_t leave_end = 0;  ///< left truncation: those before this in `leave` came under observation at this time or later
   int64_t events() const { return events_end - begin; }
 };
 
 struct RiskOrder {
   std::vector<int64_t> order;     ///< sorted position → subject
   std::vector<TimeGroup> groups;  ///< by stratum, then time descending
+  std::vector<int64_t> leave;     ///< sorted positions by stratum, then entry descending; empty without left truncation
 };
 
 /// Subjects of weight 0 count as censored.
 inline RiskOrder risk_order(std::span<const double> time, std::span<const char> event, std::span<const double> weight,
-                            std::span<const int64_t> stratum) {
+                            std::span<const int64_t> stratum, std::span<const double> entry = {}) {
   RiskOrder out;
-  out.order.resize(time.size());
-  std::iota(out.order.begin(), out.order.end(), 0);
-  const auto is_event = [&](int64_t i) { return event[i] && weight[i] > 0; };
-  const auto stratum_of = [&](int64_t i) { return stratum.empty() ? int64_t{0} : stratum[i]; };
-  std::stable_sort(out.order.begin(), out.order.end(), [&](int64_t a, int64_t b) {
-    if (stratum_of(a) != stratum_of(b)) return stratum_of(a) < stratum_of(b);
-    if (time[a] != time[b]) return time[a] > time[b];
-    return is_event(a) && !is_event(b);
-  });
   const int64_t n = static_cast<int64_t>(time.size());
+  struct Key {
+    double time;
+    int64_t stratum, subject;
+    bool event;
+  };
+  std::vector<Key> keys(time.size());
+  for (int64_t i = 0; i < n; ++i)
+    keys[i] = {time[i], stratum.empty() ? 0 : stratum[i], i, event[i] && weight[i] > 0};
+  std::sort(keys.begin(), keys.end(), [](const Key& a, const Key& b) {
+    if (a.stratum != b.stratum) return a.stratum < b.stratum;
+    if (a.time != b.time) return a.time > b.time;
+    if (a.event != b.event) return a.event;
+    return a.subject < b.subject;
+  });
+  out.order.resize(time.size());
+  for (int64_t i = 0; i < n; ++i) out.order[i] = keys[i].subject;
   for (int64_t i = 0; i < n;) {
-    TimeGroup g{i, i, i, i == 0 || stratum_of(out.order[i]) != stratum_of(out.order[i - 1]), 0};
-    const int64_t head = out.order[i];
-    for (; g.end < n && time[out.order[g.end]] == time[head] && stratum_of(out.order[g.end]) == stratum_of(head);
-         ++g.end)
-      if (is_event(out.order[g.end])) g.events_end = g.end + 1, g.event_weight += weight[out.order[g.end]];
+    TimeGroup g{i, i, i, i == 0 || keys[i].stratum != keys[i - 1].stratum, 0, 0};
+    for (; g.end < n && keys[g.end].time == keys[i].time && keys[g.end].stratum == keys[i].stratum; ++g.end)
+      if (keys[g.end].event) g.events_end = g.end + 1, g.event_weight += weight[keys[g.end].subject];
     out.groups.push_back(g);
     i = g.end;
+  }
+  if (entry.empty()) return out;
+  out.leave.resize(time.size());
+  std::iota(out.leave.begin(), out.leave.end(), 0);
+  std::sort(out.leave.begin(), out.leave.end(), [&](int64_t a, int64_t b) {
+    if (keys[a].stratum != keys[b].stratum) return keys[a].stratum < keys[b].stratum;
+    const double s = entry[keys[a].subject], t = entry[keys[b].subject];
+    return s != t ? s > t : a < b;
+  });
+  int64_t next = 0;
+  for (size_t k = 0; k < out.groups.size(); ++k) {
+    auto& g = out.groups[k];
+    if (g.first_of_stratum) next = g.begin;  // a stratum's subjects fill the same positions in both orders
+    const int64_t stratum_of = keys[g.begin].stratum;
+    while (next < n && keys[out.leave[next]].stratum == stratum_of &&
+           entry[keys[out.leave[next]].subject] >= keys[g.begin].time)
+      ++next;
+    g.leave_end = next;
   }
   return out;
 }
 
-/// The running sums at one linear predictor. With d tied events of mean weight w̄, risk sum S and events' sum E,
-/// Efron's denominators are S − (l/d) E for l = 0 … d−1, each counted w̄ times; Breslow's are d times S.
-class PartialLikelihood {
+/// A mean of the columns over a risk set, [m], and what its outer product counts in minus the Hessian: subtracted where
+/// positive, added where negative.
+using RowSink = std::function<void(const double* row, double weight)>;
+
+/// A log-likelihood of linear predictors in sorted order. After evaluate(eta), the rest is at that eta.
+class RiskModel {
+ public:
+  virtual ~RiskModel() = default;
+  /// −∞ where a risk set underflows.
+  virtual double evaluate(std::span<const double> eta) = 0;
+  /// Expected events of each subject: w·event − expected is the gradient in eta.
+  virtual void expected(std::vector<double>& out) const = 0;
+  /// Minus the Hessian is Xᵀ diag(these) X − Σ weight · row rowᵀ over what `rows` gives.
+  virtual void diagonal(std::vector<double>& out) const { expected(out); }
+  virtual void rows(const double* x, int64_t m, const RowSink& sink) const = 0;
+  /// Whether the likelihood grows for ever in this direction.
+  virtual bool monotone(std::span<const double> along) const = 0;
+};
+
+/// Efron's and Breslow's likelihoods, with strata, weights and left truncation.
+///
+/// With d tied events of mean weight w̄, risk sum S and events' sum E, Efron's denominators are S − (l/d) E for
+/// l = 0 … d−1, each counted w̄ times; Breslow's are d times S.
+class PartialLikelihood : public RiskModel {
  public:
   PartialLikelihood(const RiskOrder& order, std::vector<double> weights, bool efron)
-      : groups_(order.groups), w_(std::move(weights)), risk_(w_.size()), efron_(efron) {}
+      : order_(order), groups_(order.groups), w_(std::move(weights)), risk_(w_.size()), efron_(efron) {}
 
-  /// Log partial likelihood at eta (in sorted order); −∞ where a risk set underflows.
-  double evaluate(std::span<const double> eta) {
-    shift_ = *std::max_element(eta.begin(), eta.end());
-    for (size_t i = 0; i < w_.size(); ++i) risk_[i] = w_[i] * std::exp(eta[i] - shift_);
-    double sum = 0, at_risk = 0;
-    for (const auto& g : groups_) {
-      if (g.first_of_stratum) at_risk = 0;
-      double tied = 0;
-      for (int64_t i = g.begin; i < g.end; ++i) at_risk += risk_[i];
-      for (int64_t i = g.begin; i < g.events_end; ++i) tied += risk_[i], sum += w_[i] * eta[i];
-      for_terms(g, [&](double share, double weight) { sum -= weight * (std::log(at_risk - share * tied) + shift_); });
-    }
+  double evaluate(std::span<const double> eta) override {
+    set_risks(eta);
+    double sum = 0;
+    for (const auto& g : groups_)
+      for (int64_t i = g.begin; i < g.events_end; ++i) sum += w_[i] * eta[i];
+    walk(
+        [](int64_t) {}, [](int64_t) {}, [] {},
+        [&](size_t k, double at_risk, double tied) {
+          for_terms(groups_[k], [&](double share, double weight) {
+            sum -= weight * (std::log(at_risk - share * tied) + shift_);
+          });
+        });
     return std::isnan(sum) ? -std::numeric_limits<double>::infinity() : sum;
   }
 
-  /// Expected events of each subject, Σ over event times t ≤ its own of risk · dH(t): w·event − expected is the martingale
-  /// residual and minus the gradient in eta. `hazard` gets the increment of the baseline at each group (times exp(-shift)).
-  void expected(std::vector<double>& out, std::vector<double>* hazard = nullptr) const {
+  void expected(std::vector<double>& out) const override {
+    std::vector<double> increment, correction;
+    increments(increment, correction);
     out.assign(w_.size(), 0.0);
-    std::vector<double> increment(groups_.size()), correction(groups_.size());
-    double at_risk = 0;
-    for (size_t k = 0; k < groups_.size(); ++k) {
-      const auto& g = groups_[k];
-      if (g.first_of_stratum) at_risk = 0;
-      double tied = 0;
-      for (int64_t i = g.begin; i < g.end; ++i) at_risk += risk_[i];
-      for (int64_t i = g.begin; i < g.events_end; ++i) tied += risk_[i];
-      for_terms(g, [&](double share, double weight) {
-        const double h = weight / (at_risk - share * tied);
-        increment[k] += h;
-        correction[k] += share * h;  // a tied event is at risk for part of its own time only
-      });
-    }
+    spread(increment, correction, [&](int64_t i, double hazard) { out[i] += risk_[i] * hazard; });
+  }
+
+  /// Increment of the baseline at each group (times exp(−shift)), and what of it a tied event is not at risk for.
+  void increments(std::vector<double>& increment, std::vector<double>& correction) const {
+    increment.assign(groups_.size(), 0.0);
+    correction.assign(groups_.size(), 0.0);
+    walk(
+        [](int64_t) {}, [](int64_t) {}, [] {},
+        [&](size_t k, double at_risk, double tied) {
+          for_terms(groups_[k], [&](double share, double weight) {
+            const double h = weight / (at_risk - share * tied);
+            increment[k] += h;
+            correction[k] += share * h;
+          });
+        });
+  }
+
+  /// add(i, Σ of `increment` over the times at which subject i was at risk), in one or two parts of different sign.
+  template <class Add>
+  void spread(const std::vector<double>& increment, const std::vector<double>& correction, Add&& add) const {
     double cumulative = 0;
     for (size_t k = groups_.size(); k-- > 0;) {  // earliest time first
       const auto& g = groups_[k];
       cumulative += increment[k];
-      for (int64_t i = g.begin; i < g.end; ++i)
-        out[i] = risk_[i] * (cumulative - (i < g.events_end ? correction[k] : 0.0));
+      for (int64_t i = g.begin; i < g.end; ++i) add(i, cumulative - (i < g.events_end ? correction[k] : 0.0));
+      if (!order_.leave.empty())
+        for (int64_t l = leave_begin(k); l < g.leave_end; ++l) add(order_.leave[l], -cumulative);
       if (g.first_of_stratum) cumulative = 0;
     }
-    if (hazard) *hazard = std::move(increment);
   }
 
-  /// For the Hessian: `row(mean of x over the risk set, its weight)` for each event term; x is [n, m] in sorted order.
-  template <class Row>
-  void risk_means(const double* x, int64_t m, Row&& row) const {
-    std::vector<double> sum(m), tied_sum(m), mean(m);
-    double at_risk = 0;
-    for (const auto& g : groups_) {
-      if (g.first_of_stratum) at_risk = 0, std::fill(sum.begin(), sum.end(), 0.0);
-      for (int64_t i = g.begin; i < g.end; ++i) {
-        at_risk += risk_[i];
-        for (int64_t j = 0; j < m; ++j) sum[j] += risk_[i] * x[i * m + j];
-      }
-      if (g.events() == 0) continue;
-      double tied = 0;
-      if (efron_ && g.events() > 1) {
-        std::fill(tied_sum.begin(), tied_sum.end(), 0.0);
-        for (int64_t i = g.begin; i < g.events_end; ++i) {
-          tied += risk_[i];
-          for (int64_t j = 0; j < m; ++j) tied_sum[j] += risk_[i] * x[i * m + j];
-        }
-      }
-      for_terms(g, [&](double share, double weight) {
+  void rows(const double* x, int64_t m, const RowSink& sink) const override {
+    std::vector<double> mean(m);
+    risk_sums(x, m, [&](size_t k, double at_risk, double tied, const double* sum, const double* tied_sum) {
+      for_terms(groups_[k], [&](double share, double weight) {
         const double inverse = 1 / (at_risk - share * tied);
-        for (int64_t j = 0; j < m; ++j) mean[j] = (sum[j] - (share > 0 ? share * tied_sum[j] : 0.0)) * inverse;
-        row(mean, weight);
+        if (share > 0)
+          for (int64_t j = 0; j < m; ++j) mean[j] = (sum[j] - share * tied_sum[j]) * inverse;
+        else
+          for (int64_t j = 0; j < m; ++j) mean[j] = sum[j] * inverse;
+        sink(mean.data(), weight);
       });
-    }
+    });
   }
 
-  /// Whether along this direction every event has the largest value of its risk set, and somewhere strictly: then the
-  /// likelihood grows for ever (Bryson, Johnson 1981, doi 10.2307/1268229).
-  bool monotone(std::span<const double> along) const {
+  /// at(group, risk sum, tied events' sum, Σ risk·x over the risk set, the same over the tied events) at each time of
+  /// events, latest first; the last two [m].
+  template <class At>
+  void risk_sums(const double* x, int64_t m, At&& at) const {
+    std::vector<double> sum(m), tied_sum(m);
+    const auto add = [&](int64_t i, double sign) {
+      const double r = sign * risk_[i];
+      const double* row = x + i * m;
+      double* to = sum.data();
+      for (int64_t j = 0; j < m; ++j) to[j] += r * row[j];
+    };
+    walk([&](int64_t i) { add(i, 1); }, [&](int64_t i) { add(i, -1); }, [&] { std::fill(sum.begin(), sum.end(), 0.0); },
+         [&](size_t k, double at_risk, double tied) {
+           const auto& g = groups_[k];
+           if (efron_ && g.events() > 1) {
+             std::fill(tied_sum.begin(), tied_sum.end(), 0.0);
+             for (int64_t i = g.begin; i < g.events_end; ++i)
+               for (int64_t j = 0; j < m; ++j) tied_sum[j] += risk_[i] * x[i * m + j];
+           }
+           at(k, at_risk, tied, sum.data(), tied_sum.data());
+         });
+  }
+
+  /// term(share of the tied events' sum to take off, how often the term counts)
+  template <class Term>
+  void for_terms(const TimeGroup& g, Term&& term) const {
+    const int64_t d = g.events();
+    if (d == 0) return;
+    if (!efron_) return term(0.0, g.event_weight);
+    for (int64_t l = 0; l < d; ++l)
+      term(static_cast<double>(l) / static_cast<double>(d), g.event_weight / static_cast<double>(d));
+  }
+
+  /// Every event has the largest value of its risk set along this direction, and somewhere strictly: then the
+  /// likelihood grows for ever (Bryson, Johnson 1981, doi 10.2307/1268229). Left truncation: not looked for.
+  bool monotone(std::span<const double> along) const override {
+    if (!order_.leave.empty()) return false;
     const auto [low, high] = std::minmax_element(along.begin(), along.end());
     const double slack = 1e-6 * (*high - *low);
     if (!(slack > 0)) return false;
@@ -150,20 +224,61 @@ class PartialLikelihood {
   }
 
   double shift() const { return shift_; }
+  bool efron() const { return efron_; }
+  const RiskOrder& order() const { return order_; }
   const std::vector<double>& weights() const { return w_; }
+  const std::vector<double>& risks() const { return risk_; }  ///< w·exp(eta − shift)
   const std::vector<TimeGroup>& groups() const { return groups_; }
 
- private:
-  /// term(share of the tied events' sum to take off, how often the term counts)
-  template <class Term>
-  void for_terms(const TimeGroup& g, Term&& term) const {
-    const int64_t d = g.events();
-    if (d == 0) return;
-    if (!efron_) return term(0.0, g.event_weight);
-    for (int64_t l = 0; l < d; ++l)
-      term(static_cast<double>(l) / static_cast<double>(d), g.event_weight / static_cast<double>(d));
+ protected:
+  void set_risks(std::span<const double> eta) {
+    shift_ = *std::max_element(eta.begin(), eta.end());
+    for (size_t i = 0; i < w_.size(); ++i) risk_[i] = w_[i] * std::exp(eta[i] - shift_);
   }
 
+  int64_t leave_begin(size_t k) const { return groups_[k].first_of_stratum ? groups_[k].begin : groups_[k - 1].leave_end; }
+
+  /// Goes through the groups with the sum at risk; at(k, sum, its tied part) where there are events. Those not yet under
+  /// observation are taken off again; where what was taken off dwarfs what is left, the sums are made anew, so that
+  /// rounding of the former never shows in the latter.
+  template <class Add, class Remove, class Clear, class At>
+  void walk(Add&& add, Remove&& remove, Clear&& clear, At&& at) const {
+    constexpr double kDwarfed = 256;
+    double at_risk = 0, removed = 0;
+    int64_t inside = 0, stratum_begin = 0;
+    for (size_t k = 0; k < groups_.size(); ++k) {
+      const auto& g = groups_[k];
+      if (g.first_of_stratum) at_risk = removed = 0, inside = 0, stratum_begin = g.begin, clear();
+      double tied = 0;
+      for (int64_t i = g.begin; i < g.end; ++i) at_risk += risk_[i], add(i);
+      inside += g.end - g.begin;
+      if (!order_.leave.empty() && g.leave_end > leave_begin(k)) {
+        for (int64_t l = leave_begin(k); l < g.leave_end; ++l) {
+          const int64_t i = order_.leave[l];
+          at_risk -= risk_[i], removed += risk_[i], remove(i), --inside;
+        }
+        if (inside == 0)
+          at_risk = removed = 0, clear();
+        else if (removed > kDwarfed * at_risk)
+          rebuild(stratum_begin, k, at_risk, add, clear), removed = 0;
+      }
+      if (g.events() == 0) continue;
+      for (int64_t i = g.begin; i < g.events_end; ++i) tied += risk_[i];
+      at(k, at_risk, tied);
+    }
+  }
+
+  template <class Add, class Clear>
+  void rebuild(int64_t stratum_begin, size_t k, double& at_risk, Add&& add, Clear&& clear) const {
+    std::vector<char> gone(static_cast<size_t>(groups_[k].end - stratum_begin), 0);
+    for (int64_t l = stratum_begin; l < groups_[k].leave_end; ++l) gone[order_.leave[l] - stratum_begin] = 1;
+    at_risk = 0;
+    clear();
+    for (int64_t i = stratum_begin; i < groups_[k].end; ++i)
+      if (!gone[i - stratum_begin]) at_risk += risk_[i], add(i);
+  }
+
+  const RiskOrder& order_;
   const std::vector<TimeGroup>& groups_;
   std::vector<double> w_, risk_;
   double shift_ = 0;

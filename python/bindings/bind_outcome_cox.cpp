@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bindings.h"
+
+#include <vesalius/outcome/cox.h>
+
+using namespace vesalius::outcome;
+using OptionalTensor = std::optional<at::Tensor>;
+
+namespace {
+
+py::object or_none(const at::Tensor& t) { return t.defined() ? py::cast(t) : py::object(py::none()); }
+at::Tensor or_undefined(const py::handle& h) { return h.is_none() ? at::Tensor() : h.cast<at::Tensor>(); }
+
+void bind_inputs(py::module_& m) {
+  py::enum_<Ties>(m, "Ties").value("efron", Ties::efron).value("breslow", Ties::breslow).value("exact", Ties::exact);
+  py::class_<CoxOutcome>(m, "CoxOutcome")
+      .def(py::init([](const at::Tensor& time, const at::Tensor& event, const OptionalTensor& entry,
+                       const OptionalTensor& weights, const OptionalTensor& strata, const OptionalTensor& offset) {
+             return CoxOutcome{time, event, entry, weights, strata, offset};
+           }),
+           py::arg("time"), py::arg("event"), py::kw_only(), py::arg("entry") = OptionalTensor{},
+           py::arg("weights") = OptionalTensor{}, py::arg("strata") = OptionalTensor{},
+           py::arg("offset") = OptionalTensor{});
+  py::class_<CoxOptions>(m, "CoxOptions")
+      .def(py::init([](double alpha, double l1_ratio, bool standardise, int64_t max_iterations, double tolerance,
+                       const std::vector<std::string>& names, Ties ties, bool score_test, bool firth) {
+             CoxOptions out;
+             out.penalty = {alpha, l1_ratio};
+             out.standardise = standardise;
+             out.max_iterations = max_iterations;
+             out.tolerance = tolerance;
+             out.names = names;
+             out.ties = ties;
+             out.score_test = score_test;
+             out.firth = firth;
+             return out;
+           }),
+           py::kw_only(), py::arg("alpha") = 0.0, py::arg("l1_ratio") = 0.0, py::arg("standardise") = true,
+           py::arg("max_iterations") = 100, py::arg("tolerance") = 1e-9,
+           py::arg("names") = std::vector<std::string>{}, py::arg("ties") = Ties::efron, py::arg("score_test") = true,
+           py::arg("firth") = false)
+      .def_readwrite("ties", &CoxOptions::ties);
+}
+
+void bind_fit(py::module_& m) {
+  py::class_<CoxFit>(m, "CoxFit")
+      .def_readonly("coef", &CoxFit::coef)
+      .def_readonly("mean", &CoxFit::mean)
+      .def_property_readonly("covariance", [](const CoxFit& f) { return or_none(f.covariance); })
+      .def_readonly("log_likelihood", &CoxFit::log_likelihood)
+      .def_readonly("log_likelihood_null", &CoxFit::log_likelihood_null)
+      .def_readonly("score_test", &CoxFit::score_test)
+      .def_readonly("iterations", &CoxFit::iterations)
+      .def_readonly("baseline_stratum", &CoxFit::baseline_stratum)
+      .def_readonly("baseline_times", &CoxFit::baseline_times)
+      .def_readonly("baseline_log_hazard", &CoxFit::baseline_log_hazard)
+      .def(py::pickle(
+          [](const CoxFit& f) {
+            return py::make_tuple(f.coef, f.mean, or_none(f.covariance), f.log_likelihood, f.log_likelihood_null,
+                                  f.score_test, f.iterations, f.baseline_stratum, f.baseline_times,
+                                  f.baseline_log_hazard);
+          },
+          [](const py::tuple& t) {
+            return CoxFit{t[0].cast<at::Tensor>(), t[1].cast<at::Tensor>(), or_undefined(t[2]),
+                          t[3].cast<double>(),     t[4].cast<double>(),     t[5].cast<double>(),
+                          t[6].cast<int64_t>(),    t[7].cast<at::Tensor>(), t[8].cast<at::Tensor>(),
+                          t[9].cast<at::Tensor>()};
+          }));
+  m.def("fit_cox", py::overload_cast<const at::Tensor&, const CoxOutcome&, const CoxOptions&>(&fit_cox), py::arg("x"),
+        py::arg("outcome"), py::arg("options"), ReleaseGil());
+  m.def("predict_cox", &predict_cox, py::arg("fit"), py::arg("x"), ReleaseGil());
+  m.def("cox_cumulative_hazard", &cox_cumulative_hazard, py::arg("fit"), py::arg("linear_predictor"), py::arg("times"),
+        py::arg("strata") = OptionalTensor{}, ReleaseGil());
+}
+
+}  // namespace
+
+void bind_outcome_cox(py::module_& m) {
+  bind_inputs(m);
+  bind_fit(m);
+}
