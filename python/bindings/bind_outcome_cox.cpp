@@ -2,6 +2,8 @@
 #include "bindings.h"
 
 #include <vesalius/outcome/cox.h>
+#include <vesalius/outcome/cox_residuals.h>
+#include <vesalius/outcome/fine_gray.h>
 
 using namespace vesalius::outcome;
 using OptionalTensor = std::optional<at::Tensor>;
@@ -36,9 +38,8 @@ void bind_inputs(py::module_& m) {
              return out;
            }),
            py::kw_only(), py::arg("alpha") = 0.0, py::arg("l1_ratio") = 0.0, py::arg("standardise") = true,
-           py::arg("max_iterations") = 100, py::arg("tolerance") = 1e-9,
-           py::arg("names") = std::vector<std::string>{}, py::arg("ties") = Ties::efron, py::arg("score_test") = true,
-           py::arg("firth") = false)
+           py::arg("max_iterations") = 100, py::arg("tolerance") = 1e-9, py::arg("names") = std::vector<std::string>{},
+           py::arg("ties") = Ties::efron, py::arg("score_test") = true, py::arg("firth") = false)
       .def_readwrite("ties", &CoxOptions::ties);
 }
 
@@ -73,9 +74,35 @@ void bind_fit(py::module_& m) {
         py::arg("strata") = OptionalTensor{}, ReleaseGil());
 }
 
+void bind_fine_gray(py::module_& m) {
+  m.def("fit_fine_gray", &fit_fine_gray, py::arg("x"), py::arg("time"), py::arg("cause"), py::arg("options"),
+        ReleaseGil());
+}
+
+void bind_residuals(py::module_& m) {
+  const auto with_data = [&m](const char* name, auto function) {
+    m.def(name, function, py::arg("fit"), py::arg("x"), py::arg("outcome"), py::arg("options"), ReleaseGil());
+  };
+  py::class_<Schoenfeld>(m, "Schoenfeld")
+      .def_readonly("row", &Schoenfeld::row)
+      .def_readonly("residual", &Schoenfeld::residual);
+  py::class_<ProportionalHazardsTest>(m, "ProportionalHazardsTest")
+      .def_readonly("chi_squared", &ProportionalHazardsTest::chi_squared)
+      .def_readonly("global_", &ProportionalHazardsTest::global);
+  with_data("cox_martingale", &cox_martingale);
+  with_data("cox_score_residuals", &cox_score_residuals);
+  with_data("cox_schoenfeld", &cox_schoenfeld);
+  m.def("cox_proportional_hazards", &cox_proportional_hazards, py::arg("fit"), py::arg("x"), py::arg("outcome"),
+        py::arg("options"), py::arg("rows"), py::arg("values"), ReleaseGil());
+  m.def("cox_robust_covariance", &cox_robust_covariance, py::arg("fit"), py::arg("x"), py::arg("outcome"),
+        py::arg("options"), py::arg("cluster") = OptionalTensor{}, ReleaseGil());
+}
+
 }  // namespace
 
 void bind_outcome_cox(py::module_& m) {
   bind_inputs(m);
   bind_fit(m);
+  bind_residuals(m);
+  bind_fine_gray(m);
 }

@@ -12,10 +12,8 @@
 
 namespace vesalius::outcome {
 
-namespace {
-
-void solve(CoxModel& model, const Standardised& columns, const CoxOptions& options, std::vector<double>& b,
-           CoxFit& fit) {
+void solve_into(CoxModel& model, const Standardised& columns, const CoxOptions& options, std::vector<double>& b,
+                CoxFit& fit) {
   const int64_t p = static_cast<int64_t>(b.size());
   if (options.penalty.alpha > 0) {
     const auto result =
@@ -36,8 +34,6 @@ void solve(CoxModel& model, const Standardised& columns, const CoxOptions& optio
   fit.covariance = tensor_of(result.inverse, p, p);
 }
 
-}  // namespace
-
 CoxFit fit_cox(const at::Tensor& x_in, const CoxOutcome& outcome, const CoxOptions& options) {
   check_options(options);
   const auto x = checked_matrix(x_in, options.names);
@@ -48,12 +44,12 @@ CoxFit fit_cox(const at::Tensor& x_in, const CoxOutcome& outcome, const CoxOptio
   CoxFit fit;
   std::vector<double> b(static_cast<size_t>(x.size(1)), 0.0);
   fit.log_likelihood_null = -model.total() * model.value(b);
-  solve(model, problem.columns, options, b, fit);
+  solve_into(model, problem.columns, options, b, fit);
   fit.log_likelihood = -model.total() * model.value(b);
-  cox_baseline(problem, data, fit);
-  for (size_t j = 0; j < b.size(); ++j) b[j] = problem.columns.constant[j] ? 0.0 : b[j] / problem.columns.scale[j];
-  fit.coef = tensor_of(b);
-  fit.mean = tensor_of(problem.columns.mean);
+  std::vector<double> increments, correction;
+  problem.partial().increments(increments, correction);
+  cox_baseline(problem, data, increments, problem.partial().shift(), fit);
+  finish_coefficients(problem.columns, b, fit);
   return fit;
 }
 

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include <vesalius/core/error.h>
+#include <vesalius/outcome/detail/cox_exact_kernel.h>
 
 #include "outcome/crossproduct.h"
 
@@ -75,7 +76,10 @@ CoxProblem::CoxProblem(const at::Tensor& x, const CoxData& data, const CoxOption
   for (const auto& g : order.groups)
     for (int64_t i = g.begin; i < g.events_end; ++i) observed[i] = weights[i];
   for (double w : weights) total += w;
-  likelihood = std::make_unique<detail::PartialLikelihood>(order, weights, options.ties == Ties::efron);
+  if (options.ties == Ties::exact)
+    likelihood = std::make_unique<detail::ExactLikelihood>(order, weights);
+  else
+    likelihood = std::make_unique<detail::PartialLikelihood>(order, weights, options.ties == Ties::efron);
 }
 
 const detail::PartialLikelihood& CoxProblem::partial() const {
@@ -124,25 +128,32 @@ bool CoxModel::diverges(const std::vector<double>& step) {
   return problem_.likelihood->monotone(along);
 }
 
+double CoxModel::reach(const std::vector<double>& step) {
+  std::vector<double> along(eta_.size());
+  multiply(problem_.columns.x, false, step, along);
+  double out = 0;
+  for (double a : along) out = std::max(out, std::abs(a));
+  return out;
+}
+
 double CoxModel::spread() const {
   const auto [low, high] = std::minmax_element(eta_.begin(), eta_.end());
   return *high - *low;
 }
 
-void cox_baseline(const CoxProblem& problem, const CoxData& data, CoxFit& fit) {
-  const auto& likelihood = problem.partial();
-  std::vector<double> increment, correction, times, hazards, strata;
-  likelihood.increments(increment, correction);
-  const auto& groups = likelihood.groups();
+void cox_baseline(const CoxProblem& problem, const CoxData& data, const std::vector<double>& increments, double shift,
+                  CoxFit& fit) {
+  std::vector<double> times, hazards, strata;
+  const auto& groups = problem.order.groups;
   for (size_t begin = 0; begin < groups.size();) {
     size_t end = begin + 1;
     while (end < groups.size() && !groups[end].first_of_stratum) ++end;
     double cumulative = 0;
     for (size_t k = end; k-- > begin;) {
-      cumulative += increment[k];
+      cumulative += increments[k];
       const int64_t subject = problem.order.order[groups[k].begin];
       times.push_back(data.time[subject]);
-      hazards.push_back(std::log(cumulative) - likelihood.shift());
+      hazards.push_back(std::log(cumulative) - shift);
       strata.push_back(data.strata.empty() ? 0.0 : static_cast<double>(data.strata[subject]));
     }
     begin = end;
@@ -150,6 +161,13 @@ void cox_baseline(const CoxProblem& problem, const CoxData& data, CoxFit& fit) {
   fit.baseline_times = tensor_of(times);
   fit.baseline_log_hazard = tensor_of(hazards);
   fit.baseline_stratum = tensor_of(strata).to(at::kLong);
+}
+
+void finish_coefficients(const Standardised& columns, const std::vector<double>& b, CoxFit& fit) {
+  std::vector<double> coef(b.size());
+  for (size_t j = 0; j < b.size(); ++j) coef[j] = columns.constant[j] ? 0.0 : b[j] / columns.scale[j];
+  fit.coef = tensor_of(coef);
+  fit.mean = tensor_of(columns.mean);
 }
 
 }  // namespace vesalius::outcome

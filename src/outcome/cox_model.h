@@ -34,7 +34,7 @@ struct CoxProblem {
   std::vector<double> weights, observed, offset;  ///< sorted; observed = weight of the event; offset may be empty
   std::unique_ptr<detail::RiskModel> likelihood;
   double total = 0;  ///< Σw
-  /// The likelihood as what the baseline and residuals need. @throws NotSupported exact ties
+  /// The likelihood as what the baseline and residuals need (Breslow's increments with exact ties).
   const detail::PartialLikelihood& partial() const;
 };
 
@@ -51,7 +51,8 @@ class CoxModel {
   void gradient(std::vector<double>& g);
   void hessian(const std::vector<int64_t>& set, std::vector<double>& h);
   bool diverges(const std::vector<double>& step);
-  double spread() const;  ///< of the linear predictors of the last value
+  double reach(const std::vector<double>& step);  ///< largest change of a linear predictor
+  double spread() const;                          ///< of the linear predictors of the last value
   const std::vector<double>& eta() const { return eta_; }
 
  private:
@@ -75,7 +76,13 @@ std::vector<double> inverse_of_factor(const std::vector<double>& l, int64_t n);
 
 [[noreturn]] void throw_cox(const CoxNewton& result, const CoxOptions& options);
 
-/// Baseline at the centre of the columns, from the likelihood's last evaluation.
-void cox_baseline(const CoxProblem& problem, const CoxData& data, CoxFit& fit);
+/// Newton or, with a penalty, proximal Newton from b to the minimum; fills covariance, score test and iterations.
+void solve_into(CoxModel& model, const Standardised& columns, const CoxOptions& options, std::vector<double>& b,
+                CoxFit& fit);
+/// Baseline at the centre of the columns from its increments times exp(−shift), at the last evaluation.
+void cox_baseline(const CoxProblem& problem, const CoxData& data, const std::vector<double>& increments, double shift,
+                  CoxFit& fit);
+/// Coefficients of standardised columns as those of the columns as they came.
+void finish_coefficients(const Standardised& columns, const std::vector<double>& b, CoxFit& fit);
 
 }  // namespace vesalius::outcome

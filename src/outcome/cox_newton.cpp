@@ -17,8 +17,9 @@ namespace vesalius::outcome {
 
 namespace {
 
-constexpr int64_t kSmall = 48;      // systems that are solved sooner here than LAPACK is called
-constexpr double kSettled = 1e-7;   // step left, in standard errors: the next Newton step ends below rounding
+constexpr int64_t kSmall = 48;     // systems that are solved sooner here than LAPACK is called
+constexpr double kSettled = 1e-7;  // step left, in standard errors: the next Newton step ends below rounding
+constexpr double kStill = 1e-4;    // largest change of a linear predictor that such a step may make: separation makes 1
 constexpr double kSpreadOut = 5.0;  // linear predictors this far apart: look whether they run away
 
 double dot(const std::vector<double>& a, const std::vector<double>& b) {
@@ -119,9 +120,9 @@ CoxNewton solve_cox(CoxModel& model, std::vector<double>& b, const CoxOptions& o
       wanted = true, --out.iterations;  // the factor at the minimum gives the covariance
       continue;
     }
-    const double violation = std::abs(*std::max_element(
-        g.begin(), g.end(), [](double a, double c) { return std::abs(a) < std::abs(c); }));
-    if (fresh && left <= kSettled && violation <= options.tolerance) {
+    const double violation =
+        std::abs(*std::max_element(g.begin(), g.end(), [](double a, double c) { return std::abs(a) < std::abs(c); }));
+    if (fresh && left <= kSettled && violation <= options.tolerance && model.reach(step) <= kStill) {
       for (int64_t j = 0; j < q; ++j) b[j] += step[j];
       model.value(b);
       break;

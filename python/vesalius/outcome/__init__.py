@@ -8,6 +8,7 @@ from ._competing import AalenJohansen, GrayTest, gray_test
 from ._cox import CoxPH
 from ._curves import KaplanMeier, LogRank, NelsonAalen, RestrictedMean, log_rank, restricted_mean
 from ._data import survival_array
+from ._fine_gray import FineGray
 from ._logistic import LogisticRegression, LogisticRegressionCV
 from ._selection import RedundancyFilter
 from .validation import bootstrap_interval, nested_cross_validation, permutation_p_value, repeated_stratified_cv
@@ -20,6 +21,7 @@ __all__ = [
     "gray_test",
     "restricted_mean",
     "CoxPH",
+    "FineGray",
     "KaplanMeier",
     "LogRank",
     "LogisticRegression",

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from .._vesalius import outcome as _core
-from ..errors import InvalidArgument
+from ..errors import InvalidArgument, NotSupported
 from ._data import (
     check_finite,
     check_numeric,
@@ -20,7 +20,7 @@ from ._data import (
     names_of,
     penalty_of,
     plain,
-    survival_outcome,
+    start_stop_outcome,
     to_tensor,
 )
 
@@ -46,10 +46,19 @@ class CoxPH(BaseEstimator):
         Strength of the penalty; not used with ``penalty=None``.
     l1_ratio : float
         Share of the absolute values in ``"elastic_net"``, 0 to 1.
-    ties : "efron" or "breslow"
+    ties : "efron", "breslow" or "exact"
+        ``"exact"`` is Cox's discrete model: the conditional likelihood of who of those at risk had the events, for times that are
+        truly discrete (visits). Its cost grows with (at risk) x (tied events).
+    robust : bool
+        Sandwich errors (Lin, Wei 1989): :attr:`covariance_` is then robust and the model's own :attr:`naive_covariance_`. ``cluster=``
+        in :meth:`fit` implies it.
+    firth : bool
+        Firth's penalised likelihood: finite estimates also under separation, less bias in small samples.
     standardise : bool
         Penalise coefficients of columns divided by their standard deviation. Coefficients are always those of the columns
         as given; without a penalty it changes nothing.
+    score_test : "auto" or bool
+        Rao's test needs a Hessian at 0; ``"auto"`` leaves it out beyond n p² = 4e9.
     max_iterations, tolerance
         Newton steps, and the largest violation of an optimality condition on standardised columns.
 
@@ -57,7 +66,7 @@ class CoxPH(BaseEstimator):
     ----------
     coef_ : float64 [p], log hazard ratios
     mean_ : float64 [p], the columns' means in training, where the linear predictor is 0
-    covariance_ : float64 [p, p], or None with a penalty
+    covariance_, naive_covariance_ : float64 [p, p], or None with a penalty
     log_likelihood_, log_likelihood_null_ : float
     n_iter_ : int
 
@@ -86,7 +95,10 @@ class CoxPH(BaseEstimator):
         alpha: float = 0.1,
         l1_ratio: float = 0.5,
         ties: str = "efron",
+        robust: bool = False,
+        firth: bool = False,
         standardise: bool = True,
+        score_test: str | bool = "auto",
         max_iterations: int = 100,
         tolerance: float = 1e-9,
     ) -> None:
@@ -94,34 +106,82 @@ class CoxPH(BaseEstimator):
         self.alpha = alpha
         self.l1_ratio = l1_ratio
         self.ties = ties
+        self.robust = robust
+        self.firth = firth
         self.standardise = standardise
+        self.score_test = score_test
         self.max_iterations = max_iterations
         self.tolerance = tolerance
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, strata: Any = None) -> CoxPH:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        strata: Any = None,
+        *,
+        entry: Any = None,
+        cluster: Any = None,
+        offset: Any = None,
+    ) -> CoxPH:
         """Fit.
 
         Parameters
         ----------
         X : [n, p] of numbers
         y : structured array (event, time), DataFrame with those columns, or tuple (event, time)
+            With a third field, (event, start, stop): a row is an interval in which its subject was at risk and its columns held
+            (start-stop data: left truncation, columns that change with time).
         sample_weight : [n] ≥ 0, optional
         strata : [n] of labels, optional
             Each stratum has a baseline of its own; the coefficients are common.
+        entry : [n] of numbers < time, optional
+            The start of each row's interval, where ``y`` doesn't hold it.
+        cluster : [n] of labels, optional
+            Rows of one label may depend on each other (intervals of one subject, subjects of one centre): robust errors.
+        offset : [n] of numbers, optional
+            Added to the linear predictor with coefficient 1.
         """
-        if self.ties not in ("efron", "breslow"):
-            raise InvalidArgument(f"ties must be 'efron' or 'breslow'; it is {self.ties!r}")
         X = validate_data(self, check_numeric(X), dtype=np.float64, ensure_all_finite=False)
+        self.strata_: np.ndarray | None = None if strata is None else np.unique(np.asarray(plain(strata)))
+        x, outcome, options = self._inputs(X, y, sample_weight, strata, entry, offset)
+        self.fit_ = _core.fit_cox(x, outcome, options)
+        self.coef_, self.mean_ = self.fit_.coef.numpy(), self.fit_.mean.numpy()
+        self.covariance_ = None if self.fit_.covariance is None else self.fit_.covariance.numpy()
+        self.naive_covariance_ = self.covariance_
+        if self.robust or cluster is not None:
+            codes = None
+            if cluster is not None:
+                codes = np.unique(np.asarray(plain(cluster)), return_inverse=True)[1]
+                if len(codes) != len(X):
+                    raise InvalidArgument(f"X has {len(X)} rows and cluster {len(codes)}: they must be of one length")
+            self.covariance_ = _core.cox_robust_covariance(
+                self.fit_, x, outcome, options, None if codes is None else to_tensor(codes)
+            ).numpy()
+        self.log_likelihood_, self.log_likelihood_null_ = self.fit_.log_likelihood, self.fit_.log_likelihood_null
+        self.n_iter_ = max(1, self.fit_.iterations)
+        return self
+
+    def _inputs(
+        self, X: np.ndarray, y: Any, sample_weight: Any, strata: Any, entry: Any, offset: Any
+    ) -> tuple[Any, Any, Any]:
+        """X, outcome and options as the core takes them."""
+        if self.ties not in ("efron", "breslow", "exact"):
+            raise InvalidArgument(f"ties must be 'efron', 'breslow' or 'exact'; it is {self.ties!r}")
+        if self.firth:
+            raise NotSupported("Firth's correction comes with the next version: use penalty='l2' meanwhile")
         names = names_of(self, X.shape[1])
         check_finite(X, names)
-        event, time = survival_outcome(y)
+        event, time, start = start_stop_outcome(y, entry)
         if len(event) != len(X):
             raise InvalidArgument(f"X has {len(X)} rows and y {len(event)}: they must be of one length")
         weights = (
             None
             if sample_weight is None
-            else _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+            else to_tensor(_check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True))
         )
+        codes = self._strata_codes(strata, len(X))
+        auto = self.penalty is None and len(X) * X.shape[1] ** 2 <= 4e9
         options = _core.CoxOptions(
             **penalty_of(self.penalty, self.alpha, self.l1_ratio),
             standardise=self.standardise,
@@ -129,28 +189,18 @@ class CoxPH(BaseEstimator):
             tolerance=self.tolerance,
             names=names,
             ties=getattr(_core.Ties, self.ties),
+            score_test=auto if self.score_test == "auto" else bool(self.score_test),
+            firth=self.firth,
         )
-        self.strata_: np.ndarray | None = None
-        codes = None
-        if strata is not None:
-            self.strata_, codes = np.unique(np.asarray(plain(strata)), return_inverse=True)
-            if len(codes) != len(X):
-                raise InvalidArgument(f"X has {len(X)} rows and strata {len(codes)}: they must be of one length")
-        self.fit_ = _core.fit_cox(
-            to_tensor(X),
-            _core.CoxOutcome(
-                to_tensor(time),
-                to_tensor(event),
-                weights=None if weights is None else to_tensor(weights),
-                strata=None if codes is None else to_tensor(codes),
-            ),
-            options,
+        outcome = _core.CoxOutcome(
+            to_tensor(time),
+            to_tensor(event),
+            entry=None if start is None else to_tensor(start),
+            weights=weights,
+            strata=None if codes is None else to_tensor(codes),
+            offset=None if offset is None else to_tensor(np.asarray(plain(offset), dtype=np.float64)),
         )
-        self.coef_, self.mean_ = self.fit_.coef.numpy(), self.fit_.mean.numpy()
-        self.covariance_ = None if self.fit_.covariance is None else self.fit_.covariance.numpy()
-        self.log_likelihood_, self.log_likelihood_null_ = self.fit_.log_likelihood, self.fit_.log_likelihood_null
-        self.n_iter_ = max(1, self.fit_.iterations)
-        return self
+        return to_tensor(X), outcome, options
 
     def predict(self, X: Any) -> np.ndarray:
         """Linear predictor (x − mean)·coef, [n]: the log hazard ratio to a subject at the training means. Larger is earlier."""
@@ -212,6 +262,122 @@ class CoxPH(BaseEstimator):
         check_is_fitted(self)
         return coefficient_table(names_of(self, self.n_features_in_), self.coef_, self.covariance_, confidence)
 
+    def residuals(
+        self,
+        X: Any,
+        y: Any,
+        kind: str = "martingale",
+        *,
+        sample_weight: Any = None,
+        strata: Any = None,
+        entry: Any = None,
+        offset: Any = None,
+    ) -> pd.DataFrame | pd.Series:
+        """Residuals on the data of the fit, given again as to :meth:`fit`.
+
+        Parameters
+        ----------
+        kind : str
+            ``"martingale"`` (events less those expected: the form a column should have), ``"deviance"`` (the same, more symmetric:
+            outliers), ``"score"`` (each row's part of the score), ``"dfbeta"`` (about what the coefficients change without the row),
+            ``"dfbetas"`` (the same over their standard errors), ``"schoenfeld"`` and ``"scaled_schoenfeld"`` (a row for each event,
+            by time: the second is about the coefficient at that time).
+
+        Returns
+        -------
+        Series [n], or DataFrame [n, p]; of the Schoenfeld kinds DataFrame [events, p] with index ``time``
+        """
+        x, outcome, options = self._again(X, y, sample_weight, strata, entry, offset)
+        names = names_of(self, self.n_features_in_)
+        index = X.index if isinstance(X, pd.DataFrame) else None
+        event, time, _ = start_stop_outcome(y, entry)
+        if kind in ("martingale", "deviance"):
+            m = _core.cox_martingale(self.fit_, x, outcome, options).numpy()
+            if kind == "deviance":
+                expected = event - m
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    log = np.where(event, np.log(np.where(event, expected, 1.0)), 0.0)
+                m = np.sign(m) * np.sqrt(np.maximum(0.0, -2 * (m + log)))
+            return pd.Series(m, index=index, name=kind)
+        if kind in ("score", "dfbeta", "dfbetas"):
+            values = _core.cox_score_residuals(self.fit_, x, outcome, options).numpy()
+            if kind != "score":
+                if self.naive_covariance_ is None:
+                    raise InvalidArgument(f"{kind} needs a fit without a penalty")
+                values = values @ self.naive_covariance_
+            if kind == "dfbetas":
+                values = values / np.sqrt(np.diag(self.naive_covariance_))
+            return pd.DataFrame(values, index=index, columns=names)
+        if kind in ("schoenfeld", "scaled_schoenfeld"):
+            result = _core.cox_schoenfeld(self.fit_, x, outcome, options)
+            values = result.residual.numpy()
+            if kind == "scaled_schoenfeld":
+                if self.naive_covariance_ is None:
+                    raise InvalidArgument(f"{kind} needs a fit without a penalty")
+                values = values @ self.naive_covariance_ * len(values) + self.coef_
+            return pd.DataFrame(values, index=pd.Index(time[result.row.numpy()], name="time"), columns=names)
+        raise InvalidArgument(
+            "kind must be 'martingale', 'deviance', 'score', 'dfbeta', 'dfbetas', 'schoenfeld' or 'scaled_schoenfeld'; it is "
+            f"{kind!r}"
+        )
+
+    def proportional_hazards(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        transform: str = "km",
+        sample_weight: Any = None,
+        strata: Any = None,
+        entry: Any = None,
+        offset: Any = None,
+    ) -> pd.DataFrame:
+        """Score tests that each coefficient is the same at all times, and of all together (``GLOBAL``): R's ``cox.zph``.
+
+        The alternative is a coefficient b + θ g(t). A small p says that hazards are not proportional: let the column stratify, or
+        split time. Plot ``residuals(..., "scaled_schoenfeld")`` over time to see how.
+
+        Parameters
+        ----------
+        transform : "km", "rank", "identity" or "log"
+            g: one minus the Kaplan-Meier curve just before t, ranks of the event times, t, or log t.
+
+        Returns
+        -------
+        DataFrame with columns chi_squared, df, p
+        """
+        from scipy.stats import chi2, rankdata
+
+        x, outcome, options = self._again(X, y, sample_weight, strata, entry, offset)
+        event, time, start = start_stop_outcome(y, entry)
+        rows = _core.cox_schoenfeld(self.fit_, x, outcome, options).row.numpy()
+        at = time[rows]
+        if transform == "km":
+            g = 1 - _survival_before(time, event, start, at)
+        elif transform == "rank":
+            g = rankdata(at)
+        elif transform == "identity":
+            g = at
+        elif transform == "log":
+            if (at <= 0).any():
+                raise InvalidArgument("transform='log' needs event times above 0")
+            g = np.log(at)
+        else:
+            raise InvalidArgument(f"transform must be 'km', 'rank', 'identity' or 'log'; it is {transform!r}")
+        result = _core.cox_proportional_hazards(
+            self.fit_, x, outcome, options, to_tensor(rows), to_tensor(g - g.mean())
+        )
+        names = [*names_of(self, self.n_features_in_), "GLOBAL"]
+        table = pd.DataFrame({"chi_squared": [*result.chi_squared.tolist(), result.global_]}, index=names)
+        table["df"] = [1] * self.n_features_in_ + [self.n_features_in_]
+        table["p"] = chi2.sf(table["chi_squared"], table["df"])
+        return table
+
+    def _again(self, X: Any, y: Any, sample_weight: Any, strata: Any, entry: Any, offset: Any) -> tuple[Any, Any, Any]:
+        check_is_fitted(self)
+        X = validate_data(self, check_numeric(X), reset=False, dtype=np.float64, ensure_all_finite=False)
+        return self._inputs(X, y, sample_weight, strata, entry, offset)
+
     def tests(self) -> pd.DataFrame:
         """Likelihood-ratio, Wald and score test that all coefficients are 0: chi_squared, df, p."""
         from scipy.stats import chi2
@@ -224,6 +390,10 @@ class CoxPH(BaseEstimator):
             "wald": float(self.coef_ @ np.linalg.solve(self.covariance_, self.coef_)),
             "score": self.fit_.score_test,
         }
+        if np.isnan(self.fit_.score_test):
+            warnings.warn(
+                "the score test was left out of a fit of this size: fit with score_test=True", UserWarning, stacklevel=2
+            )
         table = pd.DataFrame({"chi_squared": values})
         table["df"] = len(self.coef_)
         table["p"] = chi2.sf(table["chi_squared"], table["df"])
@@ -245,3 +415,13 @@ class CoxPH(BaseEstimator):
                 f"strata must be {n} of the labels seen in training; it has {len(strata)}, unknown are {unknown[:5].tolist()}"
             )
         return np.searchsorted(self.strata_, strata)
+
+
+def _survival_before(time: np.ndarray, event: np.ndarray, entry: np.ndarray | None, at: np.ndarray) -> np.ndarray:
+    """Kaplan-Meier's curve just before each of the times `at`."""
+    times, deaths = np.unique(time[event], return_counts=True)
+    at_risk = len(time) - np.searchsorted(np.sort(time), times, side="left")
+    if entry is not None:
+        at_risk -= len(time) - np.searchsorted(np.sort(entry), times, side="left")
+    curve = np.concatenate([[1.0], np.cumprod(1 - deaths / at_risk)])
+    return curve[np.searchsorted(times, at, side="left")]

@@ -135,6 +135,43 @@ def survival_outcome(y: Any) -> tuple[np.ndarray, np.ndarray]:
     return event, time
 
 
+def start_stop_outcome(y: Any, entry: Any = None) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """``(event, time, entry)``: as :func:`survival_outcome`, and with a third field or column (event, start, stop) the time from
+    which each subject, or each interval of one, was at risk; ``entry`` says the same beside ``y``."""
+    y = plain(y)
+    fields = y.dtype.names if isinstance(y, np.ndarray) else None
+    if isinstance(y, pd.DataFrame) and {"event", "start", "stop"} <= set(y.columns):
+        y = (y["event"].to_numpy(), y["start"].to_numpy(), y["stop"].to_numpy())
+    elif fields is not None and len(fields) == 3:
+        booleans = [n for n in fields if y.dtype[n] == np.bool_]
+        name = booleans[0] if len(booleans) == 1 else ("event" if "event" in fields else fields[0])
+        start, stop = (n for n in fields if n != name)
+        y = (y[name], y[start], y[stop])
+    if isinstance(y, tuple) and len(y) == 3:
+        if entry is not None:
+            raise InvalidArgument("entry is given twice: in y, as (event, start, stop), and as entry=")
+        y, entry = (y[0], y[2]), y[1]
+    event, time = survival_outcome(y)
+    if entry is None:
+        return event, time, None
+    try:
+        entry = np.asarray(plain(entry)).astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeMismatch("entry must be numbers: the time from which each subject was at risk") from error
+    if entry.shape != time.shape:
+        raise ShapeError(f"entry must be one number for each of {len(time)} subjects; its shape is {entry.shape}")
+    if np.isnan(entry).any() or (entry == np.inf).any():
+        raise InvalidArgument(f"entry has {int((~(entry < np.inf)).sum())} values that are NaN or infinite")
+    wrong = np.flatnonzero(entry >= time)
+    if wrong.size:
+        i = wrong[0]
+        raise InvalidArgument(
+            f"{wrong.size} subjects enter at or after their time (row {i}: entry {entry[i]:g}, time {time[i]:g}): each needs "
+            "entry < time. Leave intervals of no length out"
+        )
+    return event, time, np.where(entry == -np.inf, -1.0, entry)
+
+
 def survival_array(event: Any, time: Any) -> np.ndarray:
     """The structured array (event: bool, time: float64) that the survival models take as ``y``."""
     checked_event, checked_time = survival_outcome((event, time))

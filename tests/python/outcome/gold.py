@@ -13,7 +13,7 @@ import pandas as pd
 from vesalius.outcome import survival_array
 
 sys.path.insert(0, str(Path(__file__).parent))
-import validation  # noqa: E402
+import validation
 
 FOLDER = Path(__file__).parents[2] / "data" / "outcome"
 GOLD = {k: v for k, v in json.loads((FOLDER / "r_gold.json").read_text()).items() if k != "versions"}

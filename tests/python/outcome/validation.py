@@ -40,7 +40,7 @@ class Row:
 
     @property
     def difference(self) -> str:
-        if math.isnan(self.ours) and math.isnan(self.reference) or self.ours == self.reference:
+        if (math.isnan(self.ours) and math.isnan(self.reference)) or self.ours == self.reference:
             return "≤ 1e-9"
         relative = abs(self.ours - self.reference)
         if self.tolerance.endswith("rel") and self.reference != 0:

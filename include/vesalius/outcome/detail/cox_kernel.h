@@ -18,7 +18,8 @@ struct TimeGroup {
   int64_t begin = 0, events_end = 0, end = 0;
   bool first_of_stratum = false;
   double event_weight = 0;
-  int64_t leave_end = 0;  ///< left truncation: those before this in `leave` came under observation at this time or later
+  int64_t leave_end =
+      0;  ///< left truncation: those before this in `leave` came under observation at this time or later
   int64_t events() const { return events_end - begin; }
 };
 
@@ -39,8 +40,7 @@ inline RiskOrder risk_order(std::span<const double> time, std::span<const char> 
     bool event;
   };
   std::vector<Key> keys(time.size());
-  for (int64_t i = 0; i < n; ++i)
-    keys[i] = {time[i], stratum.empty() ? 0 : stratum[i], i, event[i] && weight[i] > 0};
+  for (int64_t i = 0; i < n; ++i) keys[i] = {time[i], stratum.empty() ? 0 : stratum[i], i, event[i] && weight[i] > 0};
   std::sort(keys.begin(), keys.end(), [](const Key& a, const Key& b) {
     if (a.stratum != b.stratum) return a.stratum < b.stratum;
     if (a.time != b.time) return a.time > b.time;
@@ -110,13 +110,11 @@ class PartialLikelihood : public RiskModel {
     double sum = 0;
     for (const auto& g : groups_)
       for (int64_t i = g.begin; i < g.events_end; ++i) sum += w_[i] * eta[i];
-    walk(
-        [](int64_t) {}, [](int64_t) {}, [] {},
-        [&](size_t k, double at_risk, double tied) {
-          for_terms(groups_[k], [&](double share, double weight) {
-            sum -= weight * (std::log(at_risk - share * tied) + shift_);
-          });
-        });
+    walk([](int64_t) {}, [](int64_t) {}, [] {},
+         [&](size_t k, double at_risk, double tied) {
+           for_terms(groups_[k],
+                     [&](double share, double weight) { sum -= weight * (std::log(at_risk - share * tied) + shift_); });
+         });
     return std::isnan(sum) ? -std::numeric_limits<double>::infinity() : sum;
   }
 
@@ -131,15 +129,14 @@ class PartialLikelihood : public RiskModel {
   void increments(std::vector<double>& increment, std::vector<double>& correction) const {
     increment.assign(groups_.size(), 0.0);
     correction.assign(groups_.size(), 0.0);
-    walk(
-        [](int64_t) {}, [](int64_t) {}, [] {},
-        [&](size_t k, double at_risk, double tied) {
-          for_terms(groups_[k], [&](double share, double weight) {
-            const double h = weight / (at_risk - share * tied);
-            increment[k] += h;
-            correction[k] += share * h;
-          });
-        });
+    walk([](int64_t) {}, [](int64_t) {}, [] {},
+         [&](size_t k, double at_risk, double tied) {
+           for_terms(groups_[k], [&](double share, double weight) {
+             const double h = weight / (at_risk - share * tied);
+             increment[k] += h;
+             correction[k] += share * h;
+           });
+         });
   }
 
   /// add(i, Σ of `increment` over the times at which subject i was at risk), in one or two parts of different sign.
@@ -236,7 +233,9 @@ class PartialLikelihood : public RiskModel {
     for (size_t i = 0; i < w_.size(); ++i) risk_[i] = w_[i] * std::exp(eta[i] - shift_);
   }
 
-  int64_t leave_begin(size_t k) const { return groups_[k].first_of_stratum ? groups_[k].begin : groups_[k - 1].leave_end; }
+  int64_t leave_begin(size_t k) const {
+    return groups_[k].first_of_stratum ? groups_[k].begin : groups_[k - 1].leave_end;
+  }
 
   /// Goes through the groups with the sum at risk; at(k, sum, its tied part) where there are events. Those not yet under
   /// observation are taken off again; where what was taken off dwarfs what is left, the sums are made anew, so that
