@@ -4,4 +4,5 @@
 #include "bindings.h"
 
 // Parts of vesalius._vesalius.outcome, a file each.
+void bind_outcome_cox(py::module_& m);
 void bind_outcome_curves(py::module_& m);

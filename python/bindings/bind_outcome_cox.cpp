@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "bindings.h"
+#include "bind_outcome.h"
 
 #include <vesalius/outcome/cox.h>
 #include <vesalius/outcome/cox_residuals.h>
