@@ -17,6 +17,14 @@ SLICES = ["2D_avg", "2D_comb", "2_5D_avg", "2_5D_comb"]
 VOLUME = ["3D_avg", "3D_comb"]
 
 #: configs.json as our settings.
+_D = vs.radiomics.Settings(
+    resample=(2, 2, 2), round_intensities=True, outlier_sigma=3, bin_count=32, aggregation=VOLUME
+)
+#: The two without reference values here.
+CONFIGURATIONS_D_E = {
+    "D": _D,
+    "E": _D.replace(interpolation="cubic", resegment=(-1000, 400), ivh_bin_count=1000),
+}
 CONFIGURATIONS = {
     "digital_phantom": vs.radiomics.Settings(bin_width=1, aggregation=SLICES + VOLUME),
     "A": vs.radiomics.Settings(round_intensities=True, resegment=(-500, 400), bin_width=25, aggregation=SLICES),
