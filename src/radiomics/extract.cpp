@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cmath>
 #include <exception>
+#include <limits>
 #include <numbers>
 #include <numeric>
 #include <thread>
@@ -63,10 +64,12 @@ Features filled(Features features, const Roi& roi, int64_t label, Monitor* monit
     step(monitor, done++, total, std::string(family->info.name));
     for (const Variant& variant : family->variants(features.settings))
       for (const Value& value : family->compute(roi, variant)) {
-        if (std::isnan(value.value))
+        const bool finite = std::isfinite(value.value);
+        if (!finite)
           features.reasons[features.columns[features.values.size()].name] =
-              value.reason ? value.reason : "the result is not a number";
-        features.values.push_back(value.value);
+              value.reason ? value.reason
+                           : "the result, or a sum on the way to it, is beyond the numbers that float64 holds";
+        features.values.push_back(finite ? value.value : std::numeric_limits<double>::quiet_NaN());
       }
   }
   step(monitor, total, total, "done");

@@ -35,7 +35,9 @@ def competing_outcome(y: Any) -> tuple[np.ndarray, np.ndarray]:
     try:
         numbers = event.astype(float)
     except (TypeError, ValueError) as error:
-        raise TypeMismatch(f"event must be whole numbers, 0 for censored and 1 … for the causes; it is {event.dtype}") from error
+        raise TypeMismatch(
+            f"event must be whole numbers, 0 for censored and 1 … for the causes; it is {event.dtype}"
+        ) from error
     if event.ndim != 1 or event.shape != time.shape:
         raise ShapeError(f"event and time must be vectors of one length; they are {event.shape} and {time.shape}")
     if not (np.isfinite(numbers).all() and (numbers >= 0).all() and (numbers == np.floor(numbers)).all()):

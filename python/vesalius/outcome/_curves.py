@@ -37,9 +37,13 @@ def codes_of(labels: Any, n: int, what: str) -> tuple[np.ndarray, np.ndarray]:
     """The labels ascending, and each subject's number among them."""
     labels = np.asarray(plain(labels))
     if labels.ndim != 1 or len(labels) != n:
-        raise InvalidArgument(f"y has {n} subjects and {what} {len(labels) if labels.ndim else 1}: they must be of one length")
+        raise InvalidArgument(
+            f"y has {n} subjects and {what} {len(labels) if labels.ndim else 1}: they must be of one length"
+        )
     if pd.isna(labels).any():
-        raise InvalidArgument(f"{what} has {int(pd.isna(labels).sum())} missing labels: leave those subjects out or name them")
+        raise InvalidArgument(
+            f"{what} has {int(pd.isna(labels).sum())} missing labels: leave those subjects out or name them"
+        )
     return np.unique(labels, return_inverse=True)  # type: ignore[return-value]
 
 
@@ -220,7 +224,11 @@ class NelsonAalen(BaseEstimator):
         columns = ["cumulative_hazard", "standard_error", "lower", "upper"]
         start = pd.DataFrame([[0.0, 0.0, 0.0, np.nan]], columns=columns)
         rows = np.searchsorted(self.table_["time"].to_numpy(), times, side="right")
-        out = pd.concat([start, self.table_[columns]], ignore_index=True).iloc[rows].set_axis(pd.Index(times, name="time"))
+        out = (
+            pd.concat([start, self.table_[columns]], ignore_index=True)
+            .iloc[rows]
+            .set_axis(pd.Index(times, name="time"))
+        )
         out[times > self.table_["time"].iloc[-1]] = np.nan
         return out
 
@@ -362,7 +370,8 @@ def restricted_mean(
     index = pd.Index(names, name="group")
     value, se = r.value.numpy(), r.standard_error.numpy()
     table = pd.DataFrame(
-        {"rmst": value, "standard_error": se, "lower": value - z * se, "upper": value + z * se, "rmtl": r.tau - value}, index=index
+        {"rmst": value, "standard_error": se, "lower": value - z * se, "upper": value + z * se, "rmtl": r.tau - value},
+        index=index,
     )
     d, de, lr, le = (t.numpy() for t in (r.difference, r.difference_error, r.log_ratio, r.log_ratio_error))
     with np.errstate(divide="ignore", invalid="ignore"):
