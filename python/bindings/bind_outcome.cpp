@@ -2,7 +2,6 @@
 #include "bindings.h"
 #include "bind_outcome.h"
 
-#include <vesalius/outcome/concordance.h>
 #include <vesalius/outcome/logistic.h>
 #include <vesalius/outcome/roc.h>
 
@@ -76,19 +75,6 @@ void bind_roc(py::module_& m) {
       py::arg("y"), py::arg("score"));
 }
 
-void bind_concordance(py::module_& m) {
-  py::class_<Concordance>(m, "Concordance")
-      .def_readonly("value", &Concordance::value)
-      .def_readonly("standard_error", &Concordance::standard_error)
-      .def_readonly("concordant", &Concordance::concordant)
-      .def_readonly("discordant", &Concordance::discordant)
-      .def_readonly("tied_risk", &Concordance::tied_risk)
-      .def_readonly("tied_time", &Concordance::tied_time)
-      .def_readonly("tied_both", &Concordance::tied_both);
-  m.def("concordance_index", &concordance_index, py::arg("time"), py::arg("event"), py::arg("risk"),
-        py::arg("weights") = OptionalTensor{}, ReleaseGil());
-}
-
 }  // namespace
 
 void bind_outcome(py::module_& parent) {
@@ -96,6 +82,6 @@ void bind_outcome(py::module_& parent) {
   bind_logistic(m);
   bind_roc(m);
   bind_outcome_cox(m);
-  bind_concordance(m);
   bind_outcome_curves(m);
+  bind_outcome_measures(m);
 }

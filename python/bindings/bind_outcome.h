@@ -6,3 +6,4 @@
 // Parts of vesalius._vesalius.outcome, a file each.
 void bind_outcome_cox(py::module_& m);
 void bind_outcome_curves(py::module_& m);
+void bind_outcome_measures(py::module_& m);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <vesalius/outcome/roc.h>
 
+#include <cmath>
 #include <limits>
 
 #include <ATen/ops/empty.h>
 
 #include <vesalius/core/error.h>
+#include <vesalius/outcome/detail/order.h>
 #include <vesalius/outcome/detail/roc_kernel.h>
 
 #include "outcome/common.h"
@@ -76,6 +78,45 @@ RocCurve roc_curve(const at::Tensor& y, const at::Tensor& score) {
     thresholds.push_back(values[order[i]]);
   }
   return {tensor_of(fpr), tensor_of(tpr), tensor_of(thresholds)};
+}
+
+AveragePrecision average_precision(const at::Tensor& y, const at::Tensor& score,
+                                   const std::optional<at::Tensor>& weights) {
+  const auto positive = both_classes(y);
+  const int64_t n = static_cast<int64_t>(positive.size());
+  const auto tensor = checked_vector(score, n, "score");
+  const auto w = checked_weights(weights, n);
+  const auto ranks = detail::dense_ranks(span_of(tensor));
+  AveragePrecision out;
+  double all = 0, up = 0;
+  std::vector<double> called(ranks.count + 1, 0.0), hits(ranks.count + 1, 0.0);  // by rank: weight of score ≥ that
+  for (int64_t i = 0; i < n; ++i) {
+    called[ranks.rank[i]] += w[i];
+    hits[ranks.rank[i]] += positive[i] ? w[i] : 0.0;
+    all += w[i], up += positive[i] ? w[i] : 0.0;
+    out.positives += positive[i], out.negatives += !positive[i];
+  }
+  if (!(up > 0) || !(all > up)) throw InvalidArgument("one class has no weight: precision and recall need both");
+  std::vector<double> own = hits;
+  for (int64_t r = ranks.count; r-- > 0;) called[r] += called[r + 1], hits[r] += hits[r + 1];
+  // AP = Σ own_r / up · hits_r / called_r.  A subject changes hits and called at its rank and all below.
+  std::vector<double> by_hits(ranks.count + 1, 0.0), by_called(ranks.count + 1, 0.0);
+  for (int64_t r = 0; r < ranks.count; ++r) {
+    const double share = called[r] > 0 ? own[r] / up : 0.0, precision = called[r] > 0 ? hits[r] / called[r] : 0.0;
+    out.value += share * precision;
+    by_hits[r + 1] = by_hits[r] + (share > 0 ? share / called[r] : 0.0);
+    by_called[r + 1] = by_called[r] + (share > 0 ? share * precision / called[r] : 0.0);
+  }
+  double variance = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    const int64_t r = ranks.rank[i];
+    double derivative = -by_called[r + 1];
+    if (positive[i]) derivative += by_hits[r + 1] + (hits[r] / called[r] - out.value) / up;
+    variance += w[i] * w[i] * derivative * derivative;
+  }
+  out.standard_error = out.positives < 2 || out.negatives < 2 ? kNaN : std::sqrt(variance);
+  out.prevalence = up / all;
+  return out;
 }
 
 }  // namespace vesalius::outcome

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
+
 #include <ATen/core/Tensor.h>
 
 #include <vesalius/core/export.h>
@@ -26,5 +28,16 @@ struct RocCurve {
 
 /// One point for each different score.
 VESALIUS_API RocCurve roc_curve(const at::Tensor& y, const at::Tensor& score);
+
+struct AveragePrecision {
+  double value = 0, standard_error = 0;  ///< infinitesimal jackknife
+  double prevalence = 0;                 ///< what a score that knows nothing has
+  int64_t positives = 0, negatives = 0;
+};
+
+/// Area under the precision-recall curve as the mean over positives of the precision at their score, equal scores together
+/// (scikit-learn's average_precision_score; no interpolation between points). O(n log n). @param weights [n] ≥ 0
+VESALIUS_API AveragePrecision average_precision(const at::Tensor& y, const at::Tensor& score,
+                                                const std::optional<at::Tensor>& weights = std::nullopt);
 
 }  // namespace vesalius::outcome
