@@ -41,7 +41,8 @@ def _pair(y: Any, predicted: Any, sample_weight: Any) -> tuple[np.ndarray, np.nd
 
 def _result(value: float, influence: np.ndarray, confidence: float, limits: tuple[float, float]) -> PredictionError:
     n = len(influence)
-    se = float(np.sqrt((influence**2).sum() * n / (n - 1))) if n > 1 else float("nan")
+    size = float(np.abs(influence).max()) or 1.0
+    se = size * float(np.sqrt(((influence / size) ** 2).sum() * n / (n - 1))) if n > 1 else float("nan")
     return PredictionError(value, se, interval(value, se, confidence, limits=limits), confidence, n)
 
 
