@@ -36,6 +36,7 @@ class Calibration:
     ratio_interval: tuple[float, float] = (float("nan"), float("nan"))
     smooth: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
     distance: Distance | None = None
+    predictions: np.ndarray = field(default_factory=lambda: np.empty(0), repr=False)
 
 
 def intercept_at_slope_one(y: np.ndarray, eta: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, float]:
@@ -138,4 +139,5 @@ def calibration(
         (ratio * float(np.exp(-z * log_se)), ratio * float(np.exp(z * log_se))),
         curve_table(p, observed),
         distance,
+        p,
     )

@@ -42,6 +42,7 @@ class SurvivalCalibration:
     confidence: float
     smooth: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
     distance: Distance | None = None
+    predictions: np.ndarray = field(default_factory=lambda: np.empty(0), repr=False)
 
 
 def _observed(time: np.ndarray, status: np.ndarray, t: float) -> tuple[float, float, str]:
@@ -186,7 +187,7 @@ def survival_calibration(
             undefined("smooth calibration curve", problem)
     return SurvivalCalibration(
         t, ratio, ratio_interval, intercept, intercept_interval, slope, slope_interval, cox_slope, cox_slope_interval,
-        curve, confidence, smooth, distance,
+        curve, confidence, smooth, distance, p,
     )  # fmt: skip
 
 

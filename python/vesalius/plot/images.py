@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Figures for a notebook or a paper. Each function returns a matplotlib ``Figure`` and shows nothing by itself."""
+"""Slices of images with the outlines of masks."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._vesalius.core import Geometry, Image, Mask
-from .errors import InvalidArgument
+from .._vesalius.core import Geometry, Image, Mask
+from ..errors import InvalidArgument
+from ._base import COLOURS, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-#: Okabe and Ito's colours, told apart by colour-blind readers: blue, vermilion, green, purple, orange, sky.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 # Row and column axis of each plane in (z, y, x), and the letters at its left, right, top and bottom edge
 # for an LPS image shown as a radiologist expects: the patient's right on the reader's left.
@@ -25,13 +23,6 @@ _PLANES = {
     "coronal": (1, (0, 2), "RLSI"),
     "sagittal": (2, (0, 1), "APSI"),
 }
-
-
-def new_figure(width: float, height: float, **kwargs: Any) -> Figure:
-    """A figure that belongs to no window and no global state (safe in threads and servers)."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), dpi=150, layout="constrained", **kwargs)
 
 
 def default_window(image: Image) -> tuple[float, float, str]:
@@ -194,81 +185,4 @@ def slices(
         )
     if drawn is not None:
         figure.colorbar(drawn, ax=list(panels), shrink=0.8, label=image.metadata.get("units", ""))
-    return figure
-
-
-def roc(curves: Mapping[str, tuple[Any, Any, str]]) -> Figure:
-    """ROC curves: name to (false positive rates, true positive rates, label for the legend)."""
-    figure = new_figure(4.0, 3.8)
-    axes = figure.subplots()
-    axes.plot([0, 1], [0, 1], color="0.7", linewidth=1, linestyle="--")
-    for (_, (fpr, tpr, label)), colour in zip(curves.items(), COLOURS, strict=False):
-        axes.plot(fpr, tpr, color=colour, linewidth=1.8, label=label)
-    axes.set(xlabel="1 − specificity", ylabel="sensitivity", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
-    axes.legend(loc="lower right", fontsize=7, frameon=False)
-    return figure
-
-
-def calibration(predicted: Any, observed: Any, *, bins: int = 5) -> Figure:
-    """Observed frequency (with Wilson's 95 % interval) against mean predicted probability in quantile groups."""
-    predicted, observed = np.asarray(predicted, float), np.asarray(observed, float)
-    order = np.argsort(predicted, kind="stable")
-    figure = new_figure(4.0, 3.8)
-    axes = figure.subplots()
-    axes.plot([0, 1], [0, 1], color="0.7", linewidth=1, linestyle="--", label="perfect")
-    z = 1.959963984540054
-    for number, group in enumerate(np.array_split(order, bins)):
-        n, p = len(group), observed[group].mean()
-        centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-        half = z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-        x = predicted[group].mean()
-        axes.plot([x, x], [centre - half, centre + half], color=COLOURS[0], linewidth=1)
-        axes.plot(
-            x, p, "o", color=COLOURS[0], markersize=5, label=f"groups of {n}, 95 % interval" if number == 0 else None
-        )
-    axes.plot(predicted, np.where(observed > 0, 1.03, -0.03), "|", color="0.4", markersize=5, alpha=0.6)
-    axes.set(xlabel="predicted probability", ylabel="observed frequency", xlim=(0, 1), ylim=(-0.06, 1.06))
-    axes.legend(loc="upper left", bbox_to_anchor=(0, 0.95), fontsize=7, frameon=False)
-    return figure
-
-
-def kaplan_meier(curves: Mapping[str, tuple[Any, Any, Any, Any]], *, unit: str = "days") -> Figure:
-    """Survival curves: name to (times, survival, lower, upper); bands are the confidence intervals."""
-    figure = new_figure(5.0, 3.6)
-    axes = figure.subplots()
-    for (name, (times, survival, lower, upper)), colour in zip(curves.items(), COLOURS, strict=False):
-        axes.step(times, survival, where="post", color=colour, linewidth=1.6, label=name)
-        axes.fill_between(times, lower, upper, step="post", color=colour, alpha=0.15, linewidth=0)
-    axes.set(xlabel=f"time ({unit})", ylabel="survival probability", ylim=(0, 1.02))
-    axes.legend(fontsize=7, frameon=False)
-    return figure
-
-
-def forest(
-    names: Sequence[str], estimates: Any, lower: Any, upper: Any, *, label: str = "estimate", reference: float = 0.0
-) -> Figure:
-    """Estimates with intervals, one a row, the first on top."""
-    estimates, lower, upper = (np.asarray(v, float) for v in (estimates, lower, upper))
-    figure = new_figure(5.6, 0.9 + 0.26 * len(names))
-    axes = figure.subplots()
-    rows = np.arange(len(names))[::-1]
-    axes.axvline(reference, color="0.7", linewidth=1, linestyle="--")
-    axes.hlines(rows, lower, upper, color=COLOURS[0], linewidth=1.4)
-    axes.plot(estimates, rows, "s", color=COLOURS[0], markersize=4)
-    axes.set_yticks(rows, names, fontsize=7)
-    axes.set_xlabel(label)
-    return figure
-
-
-def boxes(groups: Mapping[str, Any], *, label: str) -> Figure:
-    """Distributions side by side: box (median, quartiles), whiskers and every single value."""
-    figure = new_figure(1.2 + 1.25 * len(groups), 3.4)
-    axes = figure.subplots()
-    values = [np.asarray(v, float)[np.isfinite(np.asarray(v, float))] for v in groups.values()]
-    axes.boxplot(values, widths=0.5, showfliers=False, medianprops={"color": "black"})
-    generator = np.random.default_rng(0)
-    for number, (data, colour) in enumerate(zip(values, COLOURS * 3, strict=False), start=1):
-        axes.plot(number + generator.uniform(-0.15, 0.15, len(data)), data, "o", color=colour, markersize=3, alpha=0.6)
-    axes.set_xticks(range(1, len(groups) + 1), list(groups), fontsize=8)
-    axes.set_ylabel(label)
     return figure
