@@ -9,6 +9,8 @@
 using namespace vesalius;
 using namespace vesalius::segmentation;
 
+void bind_segmentation_planning(py::module_& m);
+
 namespace {
 
 py::dict to_dict(const Metrics& m) {
@@ -135,4 +137,5 @@ void bind_segmentation(py::module_& parent) {
   m.def("watershed", &watershed, py::arg("relief"), py::arg("markers"), py::arg("connectivity"), ReleaseGil());
   bind_metrics(m);
   bind_model(m);
+  bind_segmentation_planning(m);
 }

@@ -29,7 +29,9 @@ struct VESALIUS_API Fingerprint {
 
 /// Computes it as nnU-Net v2 does, random draws included (10^8 / cases foreground voxels a case, with replacement, numpy's
 /// RandomState(1234)). @throws as load_case; InvalidArgument where no case has a labelled voxel.
-VESALIUS_API Fingerprint fingerprint(const Dataset& dataset, int64_t jobs = 0, Monitor* monitor = nullptr);
+/// @param foreground_samples of all cases together.
+VESALIUS_API Fingerprint fingerprint(const Dataset& dataset, int64_t jobs = 0, Monitor* monitor = nullptr,
+                                     int64_t foreground_samples = 100'000'000);
 
 /// The spacing that planning and resampling work with. A 2D image (one slice) counts as infinitely thick: 999 times its
 /// pixels, as in nnU-Net.
