@@ -65,7 +65,7 @@ struct VESALIUS_API Plans {
 
 struct PlannerOptions {
   PlannerPreset preset = PlannerPreset::plain;
-  std::optional<double> memory_gb;  ///< target; default 8 (plain, M), 24 (L), 40 (XL), 1 (small)
+  std::optional<double> memory_gb;  ///< target; default 8 (plain, M), 24 (L), 40 (XL), 0.25 (small)
   std::optional<Vec3> spacing;      ///< instead of the median, mm (z, y, x) before transposition
 };
 

@@ -137,9 +137,9 @@ def plan(
         Computed when not given.
     preset : {"plain", "resenc_m", "resenc_l", "resenc_xl", "small"}
         nnU-Net's default planner, its residual-encoder presets, or a small plain U-Net for two CPU cores (16 features,
-        at most 128; a sixteenth of the budget).
+        at most 128; a 32nd of the budget).
     memory_gb : float, optional
-        The budget of GPU memory; default 8 (plain, M), 24 (L), 40 (XL), 0.5 (small).
+        The budget of GPU memory; default 8 (plain, M), 24 (L), 40 (XL), 0.25 (small).
     spacing : (z, y, x) mm, optional
         Instead of the median.
 
