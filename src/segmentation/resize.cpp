@@ -141,7 +141,8 @@ std::vector<LinearTap> linear_taps(int64_t n, int64_t m) {
     }
     const double x = std::clamp(source_position(i, n, m), 0.0, double(n - 1)), floor = std::floor(x);
     const auto low = static_cast<int64_t>(floor);
-    taps[i] = {low, std::min(low + 1, n - 1), 1.0 - (x - floor), x - floor};
+    const double low_weight = 1.0 - (x - floor);
+    taps[i] = {low, std::min(low + 1, n - 1), low_weight, 1.0 - low_weight};  // scipy's last bit: its weights add to one
   }
   return taps;
 }
