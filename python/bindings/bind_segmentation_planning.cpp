@@ -37,18 +37,21 @@ annotated, or None.)")
              out.validate();
              return out;
            }),
-           py::arg("labels"), py::kw_only(), py::arg("regions_class_order") = std::vector<int64_t>{}, py::arg("ignore") = py::none())
+           py::arg("labels"), py::kw_only(), py::arg("regions_class_order") = std::vector<int64_t>{},
+           py::arg("ignore") = py::none())
       .def_readonly("labels", &LabelSet::labels)
       .def_readonly("regions_class_order", &LabelSet::regions_class_order)
       .def_readonly("ignore", &LabelSet::ignore)
       .def_property_readonly("has_regions", &LabelSet::has_regions)
       .def_property_readonly("heads", &LabelSet::heads, "Output channels of a network.")
       .def("values", &LabelSet::values, "The numbers that may stand in a label map, without `ignore`.")
-      .def("foreground", &LabelSet::foreground, "What is learnt: the numbers of each class or region, without the background.")
+      .def("foreground", &LabelSet::foreground,
+           "What is learnt: the numbers of each class or region, without the background.")
       .def("foreground_names", &LabelSet::foreground_names)
       .def("to_json", &LabelSet::to_json)
       .def_static("from_json", &LabelSet::from_json, py::arg("text"))
-      .def(py::pickle([](const LabelSet& s) { return s.to_json(); }, [](const std::string& s) { return LabelSet::from_json(s); }))
+      .def(py::pickle([](const LabelSet& s) { return s.to_json(); },
+                      [](const std::string& s) { return LabelSet::from_json(s); }))
       .def("__repr__", [](const LabelSet& s) { return "LabelSet(" + s.to_json() + ")"; });
   py::class_<DatasetCase>(m, "DatasetCase", "The files of one case.")
       .def(py::init([](std::string id, std::vector<std::string> images, std::string label) {
@@ -65,12 +68,15 @@ annotated, or None.)")
       .def_readonly("message", &Problem::message)
       .def_readonly("fatal", &Problem::fatal)
       .def("__str__", [](const Problem& p) { return p.message; })
-      .def("__repr__", [](const Problem& p) { return "Problem(" + std::string(p.fatal ? "fatal, " : "") + p.kind + ": " + p.message + ")"; });
-  py::class_<Dataset>(m, "Dataset", "Images with label maps to train on: nnU-Net's raw format, or a folder with images/ and labels/.")
+      .def("__repr__", [](const Problem& p) {
+        return "Problem(" + std::string(p.fatal ? "fatal, " : "") + p.kind + ": " + p.message + ")";
+      });
+  py::class_<Dataset>(m, "Dataset",
+                      "Images with label maps to train on: nnU-Net's raw format, or a folder with images/ and labels/.")
       .def_static(
-          "open", [](const std::string& folder, const std::vector<std::string>& labels, const std::vector<std::string>& channels) {
-            return Dataset::open(folder, labels, channels);
-          },
+          "open",
+          [](const std::string& folder, const std::vector<std::string>& labels,
+             const std::vector<std::string>& channels) { return Dataset::open(folder, labels, channels); },
           py::arg("folder"), py::kw_only(), py::arg("label_names") = std::vector<std::string>{},
           py::arg("channels") = std::vector<std::string>{}, ReleaseGil())
       .def_readonly("name", &Dataset::name)
@@ -99,8 +105,9 @@ annotated, or None.)")
           py::arg("ids"), "The same dataset with these cases only.")
       .def("__len__", [](const Dataset& d) { return d.cases.size(); })
       .def("__repr__", [](const Dataset& d) {
-        return "Dataset(\"" + d.name + "\", " + std::to_string(d.cases.size()) + " cases, " + std::to_string(d.channels.size()) +
-               " channels, " + std::to_string(d.labels.foreground().size()) + " classes)";
+        return "Dataset(\"" + d.name + "\", " + std::to_string(d.cases.size()) + " cases, " +
+               std::to_string(d.channels.size()) + " channels, " + std::to_string(d.labels.foreground().size()) +
+               " classes)";
       });
   m.def(
       "check_dataset",
@@ -147,7 +154,8 @@ void bind_plans(py::module_& m) {
         return fingerprint(dataset, jobs, &monitor, samples);
       },
       py::arg("dataset"), py::arg("jobs"), py::arg("progress"), py::arg("foreground_samples"));
-  py::class_<Configuration>(m, "Configuration", "One network and how its data is prepared; axes (z, y, x) after transposition.")
+  py::class_<Configuration>(m, "Configuration",
+                            "One network and how its data is prepared; axes (z, y, x) after transposition.")
       .def_readonly("name", &Configuration::name)
       .def_readonly("data_identifier", &Configuration::data_identifier)
       .def_readwrite("batch_size", &Configuration::batch_size)
@@ -165,7 +173,9 @@ void bind_plans(py::module_& m) {
       .def_readwrite("decoder_convolutions", &Configuration::decoder_convolutions)
       .def_readonly("previous_stage", &Configuration::previous_stage)
       .def_readonly("next_stage", &Configuration::next_stage)
-      .def("feature_map_elements", [](const Configuration& c, int64_t heads) { return feature_map_elements(c, heads); }, py::arg("heads"))
+      .def(
+          "feature_map_elements", [](const Configuration& c, int64_t heads) { return feature_map_elements(c, heads); },
+          py::arg("heads"))
       .def("__repr__", [](const Configuration& c) {
         std::string patch;
         for (const int64_t n : c.patch_size) patch += (patch.empty() ? "" : "×") + std::to_string(n);
@@ -180,11 +190,14 @@ void bind_plans(py::module_& m) {
       .def_readonly("transpose_backward", &Plans::transpose_backward)
       .def_readonly("channels", &Plans::channels)
       .def_readwrite("configurations", &Plans::configurations)
-      .def("configuration", [](const Plans& p, const std::string& name) { return p.configuration(name); }, py::arg("name"))
+      .def(
+          "configuration", [](const Plans& p, const std::string& name) { return p.configuration(name); },
+          py::arg("name"))
       .def("has", &Plans::has, py::arg("name"))
       .def("to_json", &Plans::to_json)
       .def_static("from_json", &Plans::from_json, py::arg("text"))
-      .def(py::pickle([](const Plans& p) { return p.to_json(); }, [](const std::string& s) { return Plans::from_json(s); }))
+      .def(py::pickle([](const Plans& p) { return p.to_json(); },
+                      [](const std::string& s) { return Plans::from_json(s); }))
       .def("__repr__", [](const Plans& p) {
         std::string names;
         for (const auto& c : p.configurations) names += (names.empty() ? "" : ", ") + c.name;
@@ -196,8 +209,8 @@ void bind_plans(py::module_& m) {
          int64_t cases, const std::string& preset, std::optional<double> memory, std::optional<Vec3> spacing) {
         return plan(print, name, channels, labels, cases, {preset_of(preset), memory, spacing});
       },
-      py::arg("fingerprint"), py::arg("dataset_name"), py::arg("channels"), py::arg("label_count"), py::arg("training_cases"),
-      py::arg("preset"), py::arg("memory_gb"), py::arg("spacing"), ReleaseGil());
+      py::arg("fingerprint"), py::arg("dataset_name"), py::arg("channels"), py::arg("label_count"),
+      py::arg("training_cases"), py::arg("preset"), py::arg("memory_gb"), py::arg("spacing"), ReleaseGil());
 }
 
 void bind_preprocessing(py::module_& m) {
@@ -229,10 +242,14 @@ void bind_preprocessing(py::module_& m) {
       },
       py::arg("image"), py::arg("plan"), py::arg("labels"));
   m.def("restore_labels", &restore_labels, py::arg("logits"), py::arg("trace"), py::arg("labels"), ReleaseGil());
-  m.def("restore_probabilities", &restore_probabilities, py::arg("logits"), py::arg("trace"), py::arg("labels"), ReleaseGil());
-  m.def("resample_logits_slab", &resample_logits_slab, py::arg("logits"), py::arg("trace"), py::arg("first"), py::arg("count"), ReleaseGil());
-  m.def("resample_image_to", &resample_image_to, py::arg("image"), py::arg("shape"), py::arg("order"), py::arg("separate_axis"), ReleaseGil());
-  m.def("resample_labels_to", &resample_labels_to, py::arg("labels"), py::arg("shape"), py::arg("separate_axis"), ReleaseGil());
+  m.def("restore_probabilities", &restore_probabilities, py::arg("logits"), py::arg("trace"), py::arg("labels"),
+        ReleaseGil());
+  m.def("resample_logits_slab", &resample_logits_slab, py::arg("logits"), py::arg("trace"), py::arg("first"),
+        py::arg("count"), ReleaseGil());
+  m.def("resample_image_to", &resample_image_to, py::arg("image"), py::arg("shape"), py::arg("order"),
+        py::arg("separate_axis"), ReleaseGil());
+  m.def("resample_labels_to", &resample_labels_to, py::arg("labels"), py::arg("shape"), py::arg("separate_axis"),
+        ReleaseGil());
   m.def("separate_axis", &separate_axis, py::arg("spacing"), py::arg("new_spacing"));
   m.def(
       "foreground_locations",
@@ -250,7 +267,8 @@ void bind_preprocessing(py::module_& m) {
              const PreprocessTrace& trace, const LabelSet& set) {
             CachedCase::save(folder, id, {image, labels, trace}, foreground_locations(labels, set));
           },
-          py::arg("folder"), py::arg("id"), py::arg("image"), py::arg("labels"), py::arg("trace"), py::arg("label_set"), ReleaseGil())
+          py::arg("folder"), py::arg("id"), py::arg("image"), py::arg("labels"), py::arg("trace"), py::arg("label_set"),
+          ReleaseGil())
       .def_readonly("id", &CachedCase::id)
       .def_readonly("image", &CachedCase::image)
       .def_readonly("labels", &CachedCase::labels)
@@ -259,7 +277,8 @@ void bind_preprocessing(py::module_& m) {
       .def_property_readonly("locations", [](const CachedCase& c) { return c.locations.voxels; });
   m.def(
       "preprocess_dataset",
-      [](const Dataset& dataset, const PreprocessPlan& plan, const std::string& folder, int64_t jobs, py::object progress) {
+      [](const Dataset& dataset, const PreprocessPlan& plan, const std::string& folder, int64_t jobs,
+         py::object progress) {
         PyMonitor monitor(std::move(progress));
         py::gil_scoped_release release;
         return preprocess_dataset(dataset, plan, folder, jobs, &monitor);

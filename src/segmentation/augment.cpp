@@ -100,7 +100,8 @@ void lower_resolution(float* v, const Index3& n, double scale, int first_axis) {
   for (int a = 0; a < 3; ++a) {
     if (a >= first_axis) m[a] = std::max<int64_t>(1, static_cast<int64_t>(detail::round_even(double(n[a]) * scale)));
     for (int64_t i = 0; i < m[a]; ++i)
-      pick[a].push_back(std::min(n[a] - 1, static_cast<int64_t>(std::floor((double(i) + 0.5) * double(n[a]) / double(m[a])))));
+      pick[a].push_back(
+          std::min(n[a] - 1, static_cast<int64_t>(std::floor((double(i) + 0.5) * double(n[a]) / double(m[a])))));
     up[a] = detail::linear_taps(m[a], n[a]);
   }
   std::vector<float> low(m[0] * m[1] * m[2]), line(m[2]);
@@ -119,11 +120,15 @@ void lower_resolution(float* v, const Index3& n, double scale, int first_axis) {
   for (int64_t z = 0; z < n[0]; ++z)
     for (int64_t y = 0; y < n[1]; ++y) {
       const auto &tz = up[0][z], &ty = up[1][y];
-      const float* rows[4] = {low.data() + (tz.low * m[1] + ty.low) * m[2], low.data() + (tz.low * m[1] + ty.high) * m[2],
-                              low.data() + (tz.high * m[1] + ty.low) * m[2], low.data() + (tz.high * m[1] + ty.high) * m[2]};
-      const auto w0 = static_cast<float>(tz.low_weight * ty.low_weight), w1 = static_cast<float>(tz.low_weight * ty.high_weight),
-                 w2 = static_cast<float>(tz.high_weight * ty.low_weight), w3 = static_cast<float>(tz.high_weight * ty.high_weight);
-      for (int64_t x = 0; x < m[2]; ++x) line[x] = w0 * rows[0][x] + w1 * rows[1][x] + w2 * rows[2][x] + w3 * rows[3][x];
+      const float* rows[4] = {
+          low.data() + (tz.low * m[1] + ty.low) * m[2], low.data() + (tz.low * m[1] + ty.high) * m[2],
+          low.data() + (tz.high * m[1] + ty.low) * m[2], low.data() + (tz.high * m[1] + ty.high) * m[2]};
+      const auto w0 = static_cast<float>(tz.low_weight * ty.low_weight),
+                 w1 = static_cast<float>(tz.low_weight * ty.high_weight),
+                 w2 = static_cast<float>(tz.high_weight * ty.low_weight),
+                 w3 = static_cast<float>(tz.high_weight * ty.high_weight);
+      for (int64_t x = 0; x < m[2]; ++x)
+        line[x] = w0 * rows[0][x] + w1 * rows[1][x] + w2 * rows[2][x] + w3 * rows[3][x];
       float* to = v + (z * n[1] + y) * n[2];
       for (int64_t x = 0; x < n[2]; ++x) to[x] = line[left[x]] + weight[x] * (line[right[x]] - line[left[x]]);
     }
@@ -188,7 +193,8 @@ void intensities(AugmentedSample& out, const Augmentation& drawn, const AugmentO
     if (const double f = at_channel(drawn.brightness, c); f != 0)
       for (int64_t i = 0; i < n; ++i) v[i] *= static_cast<float>(f);
     if (const double f = at_channel(drawn.contrast, c); f != 0) change_contrast(v, n, f);
-    if (const double f = at_channel(drawn.low_resolution, c); f != 0) lower_resolution(v, size, f, options.spatial_2d ? 1 : 0);
+    if (const double f = at_channel(drawn.low_resolution, c); f != 0)
+      lower_resolution(v, size, f, options.spatial_2d ? 1 : 0);
     if (const double f = at_channel(drawn.gamma_inverted, c); f != 0) change_gamma(out.image[c], f, true);
     if (const double f = at_channel(drawn.gamma, c); f != 0) change_gamma(out.image[c], f, false);
   }
@@ -201,7 +207,8 @@ AugmentedSample apply_augmentation(const at::Tensor& image, const at::Tensor& la
                                    const AugmentOptions& options) {
   if (image.dim() != 4 || labels.dim() != 3 || image.sizes().slice(1) != labels.sizes())
     throw ShapeError("augmentation takes an image [c, z, y, x] and labels [z, y, x] of the same size");
-  if (image.scalar_type() != at::kFloat || labels.scalar_type() != at::kShort || !image.is_contiguous() || !labels.is_contiguous())
+  if (image.scalar_type() != at::kFloat || labels.scalar_type() != at::kShort || !image.is_contiguous() ||
+      !labels.is_contiguous())
     throw TypeMismatch("augmentation takes contiguous float32 images and int16 labels");
   for (int a = 0; a < 3; ++a)
     if (patch[a] < 1 || size[a] < 1) throw InvalidArgument("patch and box must have at least one voxel on each axis");

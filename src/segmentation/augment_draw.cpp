@@ -10,7 +10,7 @@ namespace vesalius::segmentation {
 namespace {
 
 constexpr double kDegree = 3.14159265358979323846 / 180;
-constexpr double kAnisotropy = 3.0;
+constexpr double kDummy2dAbove = 3.0;
 
 /// batchgenerators' contrast factor: below or above 1 with equal chance, uniform on that side.
 double factor(detail::Philox& random, const std::array<double, 2>& range) {
@@ -36,7 +36,7 @@ AugmentOptions AugmentOptions::for_patch(const std::vector<int64_t>& patch) {
     out.spatial_2d = true;
     out.mirror_axes = {1, 2};
     degrees = largest / smallest > 1.5 ? 15 : 180;
-  } else if (largest / double(patch[0]) > kAnisotropy) {
+  } else if (largest / double(patch[0]) > kDummy2dAbove) {
     out.spatial_2d = true;
     degrees = 180;
   }
@@ -68,7 +68,8 @@ std::vector<int64_t> initial_patch_size(const std::vector<int64_t>& patch, const
   return size;
 }
 
-Augmentation draw_augmentation(const AugmentOptions& o, int64_t channels, uint64_t seed, int64_t index, int64_t sample) {
+Augmentation draw_augmentation(const AugmentOptions& o, int64_t channels, uint64_t seed, int64_t index,
+                               int64_t sample) {
   detail::Philox random(seed, static_cast<uint64_t>(index), static_cast<uint32_t>(sample));
   Augmentation out;
   if (random.uniform() < o.p_rotation)
@@ -87,8 +88,9 @@ Augmentation draw_augmentation(const AugmentOptions& o, int64_t channels, uint64
   out.contrast = factors(random, o.p_contrast, o.contrast, channels);
   if (random.uniform() < o.p_low_resolution)
     for (int64_t c = 0; c < channels; ++c)
-      out.low_resolution.push_back(
-          random.uniform() < o.p_low_resolution_channel ? random.uniform(o.low_resolution[0], o.low_resolution[1]) : 0.0);
+      out.low_resolution.push_back(random.uniform() < o.p_low_resolution_channel
+                                       ? random.uniform(o.low_resolution[0], o.low_resolution[1])
+                                       : 0.0);
   out.gamma_inverted = factors(random, o.p_gamma_inverted, o.gamma, channels);
   out.gamma = factors(random, o.p_gamma, o.gamma, channels);
   for (const int64_t a : o.mirror_axes)

@@ -23,15 +23,17 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-std::string path_of(const std::string& folder, const std::string& id, const char* end) { return (fs::path(folder) / (id + end)).string(); }
+std::string case_path(const std::string& folder, const std::string& id, const char* end) {
+  return (fs::path(folder) / (id + end)).string();
+}
 
-void write_text(const std::string& path, const std::string& text) {
+void write_case_text(const std::string& path, const std::string& text) {
   io::detail::AtomicFile file(path);
   file.write(text.data(), static_cast<int64_t>(text.size()));
   file.commit();
 }
 
-std::string read_text(const std::string& path) {
+std::string read_case_text(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   if (!in) throw IoError("can't open " + path);
   std::ostringstream text;
@@ -40,9 +42,16 @@ std::string read_text(const std::string& path) {
 }
 
 Json trace_json(const PreprocessTrace& t) {
-  return {{"size", t.geometry.size}, {"spacing_mm", t.geometry.spacing}, {"origin", t.geometry.origin},
-          {"direction", t.geometry.direction}, {"transpose", t.transpose}, {"shape_before_crop", t.shape_before_crop},
-          {"crop_start", t.crop_start}, {"crop_shape", t.crop_shape}, {"shape", t.shape}, {"spacing", t.spacing},
+  return {{"size", t.geometry.size},
+          {"spacing_mm", t.geometry.spacing},
+          {"origin", t.geometry.origin},
+          {"direction", t.geometry.direction},
+          {"transpose", t.transpose},
+          {"shape_before_crop", t.shape_before_crop},
+          {"crop_start", t.crop_start},
+          {"crop_shape", t.crop_shape},
+          {"shape", t.shape},
+          {"spacing", t.spacing},
           {"new_spacing", t.new_spacing}};
 }
 
@@ -95,12 +104,12 @@ void save_case(const std::string& folder, const std::string& id, const Preproces
                const ForegroundLocations& locations, const Json& source) {
   if (!data.labels.defined()) throw InvalidArgument("a case to train on needs labels; " + id + " has none");
   std::error_code ignored;
-  fs::remove(path_of(folder, id, ".json"), ignored);  // while the parts change, the case isn't there
-  detail::write_npy(path_of(folder, id, ".image.npy"), data.image);
-  detail::write_npy(path_of(folder, id, ".labels.npy"), data.labels);
+  fs::remove(case_path(folder, id, ".json"), ignored);  // while the parts change, the case isn't there
+  detail::write_npy(case_path(folder, id, ".image.npy"), data.image);
+  detail::write_npy(case_path(folder, id, ".labels.npy"), data.labels);
   std::vector<int64_t> counts;
   for (const auto& voxels : locations.voxels) counts.push_back(voxels.size(0));
-  detail::write_npy(path_of(folder, id, ".locations.npy"),
+  detail::write_npy(case_path(folder, id, ".locations.npy"),
                     locations.voxels.empty() ? at::empty({0, 3}, at::kInt) : at::cat(locations.voxels, 0));
   Json json;
   json["id"] = id;
@@ -108,15 +117,15 @@ void save_case(const std::string& folder, const std::string& id, const Preproces
   json["classes"] = locations.classes;
   json["counts"] = counts;
   json["source"] = source;
-  write_text(path_of(folder, id, ".json"), json.dump());
+  write_case_text(case_path(folder, id, ".json"), json.dump());
 }
 
 bool up_to_date(const std::string& folder, const DatasetCase& files) {
-  const std::string path = path_of(folder, files.id, ".json");
+  const std::string path = case_path(folder, files.id, ".json");
   std::error_code error;
   if (!fs::is_regular_file(path, error)) return false;
   try {
-    return Json::parse(read_text(path)).at("source") == source_json(files);
+    return Json::parse(read_case_text(path)).at("source") == source_json(files);
   } catch (const std::exception&) {
     return false;
   }
@@ -126,7 +135,7 @@ bool up_to_date(const std::string& folder, const DatasetCase& files) {
 
 bool CachedCase::exists(const std::string& folder, const std::string& id) {
   std::error_code error;
-  return fs::is_regular_file(path_of(folder, id, ".json"), error);
+  return fs::is_regular_file(case_path(folder, id, ".json"), error);
 }
 
 void CachedCase::save(const std::string& folder, const std::string& id, const Preprocessed& data,
@@ -138,23 +147,23 @@ CachedCase CachedCase::open(const std::string& folder, const std::string& id) {
   if (!exists(folder, id)) throw IoError("there is no prepared case " + id + " in " + folder);
   CachedCase out;
   out.id = id;
-  const std::string path = path_of(folder, id, ".json");
+  const std::string path = case_path(folder, id, ".json");
   std::vector<int64_t> counts;
   try {
-    const Json json = Json::parse(read_text(path));
+    const Json json = Json::parse(read_case_text(path));
     out.trace = trace_from(json.at("trace"));
     out.locations.classes = json.at("classes").get<std::vector<std::vector<int64_t>>>();
     counts = json.at("counts").get<std::vector<int64_t>>();
   } catch (const nlohmann::json::exception& why) {
     throw FormatError(path + ": " + why.what());
   }
-  out.image = detail::map_npy(path_of(folder, id, ".image.npy"));
-  out.labels = detail::map_npy(path_of(folder, id, ".labels.npy"));
-  const at::Tensor all = detail::map_npy(path_of(folder, id, ".locations.npy"));
+  out.image = detail::map_npy(case_path(folder, id, ".image.npy"));
+  out.labels = detail::map_npy(case_path(folder, id, ".labels.npy"));
+  const at::Tensor all = detail::map_npy(case_path(folder, id, ".locations.npy"));
   int64_t total = 0;
   for (const int64_t n : counts) total += n;
-  if (out.image.dim() != 4 || out.labels.dim() != 3 || out.image.sizes().slice(1) != out.labels.sizes() || all.dim() != 2 ||
-      all.size(0) != total || counts.size() != out.locations.classes.size())
+  if (out.image.dim() != 4 || out.labels.dim() != 3 || out.image.sizes().slice(1) != out.labels.sizes() ||
+      all.dim() != 2 || all.size(0) != total || counts.size() != out.locations.classes.size())
     throw FormatError(path + " and its .npy files don't fit together; delete the folder, it is made again");
   int64_t at = 0;
   for (const int64_t n : counts) {
@@ -169,27 +178,30 @@ int64_t preprocess_dataset(const Dataset& dataset, const PreprocessPlan& plan, c
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) throw IoError("can't make the folder " + folder + ": " + error.message());
-  const std::string text = plan_text(plan, dataset.labels), plan_file = (fs::path(folder) / "preprocessing.json").string();
-  if (!fs::is_regular_file(plan_file, error) || read_text(plan_file) != text) {
+  const std::string text = plan_text(plan, dataset.labels),
+                    plan_file = (fs::path(folder) / "preprocessing.json").string();
+  if (!fs::is_regular_file(plan_file, error) || read_case_text(plan_file) != text) {
     // Only what is ours goes: cases that this folder lists.
     for (const auto& entry : fs::directory_iterator(folder, error)) {
       const std::string name = entry.path().filename().string();
-      if (name.ends_with(".json") && name != "preprocessing.json" && fs::exists(path_of(folder, name.substr(0, name.size() - 5), ".image.npy")))
+      if (name.ends_with(".json") && name != "preprocessing.json" &&
+          fs::exists(case_path(folder, name.substr(0, name.size() - 5), ".image.npy")))
         fs::remove(entry.path(), error);
     }
-    write_text(plan_file, text);
+    write_case_text(plan_file, text);
   }
   std::vector<int64_t> todo;
   for (size_t i = 0; i < dataset.cases.size(); ++i)
     if (!up_to_date(folder, dataset.cases[i])) todo.push_back(static_cast<int64_t>(i));
-  detail::for_each_case(static_cast<int64_t>(todo.size()), jobs, monitor,
-                        [&](int64_t i) { return dataset.cases[todo[i]].id; }, [&](int64_t i) {
-    const DatasetCase& files = dataset.cases[todo[i]];
-    const Json source = source_json(files);
-    const LoadedCase loaded = load_case(files);
-    const Preprocessed data = preprocess_image(loaded.image, plan, loaded.labels);
-    save_case(folder, files.id, data, foreground_locations(data.labels, dataset.labels), source);
-  });
+  detail::for_each_case(
+      static_cast<int64_t>(todo.size()), jobs, monitor, [&](int64_t i) { return dataset.cases[todo[i]].id; },
+      [&](int64_t i) {
+        const DatasetCase& files = dataset.cases[todo[i]];
+        const Json source = source_json(files);
+        const LoadedCase loaded = load_case(files);
+        const Preprocessed data = preprocess_image(loaded.image, plan, loaded.labels);
+        save_case(folder, files.id, data, foreground_locations(data.labels, dataset.labels), source);
+      });
   return static_cast<int64_t>(todo.size());
 }
 

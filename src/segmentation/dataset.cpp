@@ -26,7 +26,8 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kEndings[] = {".nii.gz", ".nii", ".nrrd", ".mha", ".mhd", ".png", ".tif", ".tiff", ".jpg", ".jpeg"};
+constexpr const char* kEndings[] = {".nii.gz", ".nii", ".nrrd", ".mha", ".mhd",
+                                    ".png",    ".tif", ".tiff", ".jpg", ".jpeg"};
 constexpr uintmax_t kMaxJsonBytes = 64 << 20;
 
 std::string ending_of(const std::string& name) {
@@ -47,7 +48,7 @@ std::vector<std::string> files_in(const fs::path& folder) {
   return names;
 }
 
-Json read_json(const fs::path& path) {
+Json read_dataset_json(const fs::path& path) {
   std::error_code error;
   const auto bytes = fs::file_size(path, error);
   if (error) throw IoError("can't read " + path.string() + ": " + error.message());
@@ -72,7 +73,8 @@ std::pair<std::string, int64_t> split_channel(const std::string& stem) {
 }
 
 /// imagesTr or imagesTs: the channels of each case by its id.
-std::map<std::string, std::map<int64_t, std::string>> images_by_case(const fs::path& folder, const std::string& ending) {
+std::map<std::string, std::map<int64_t, std::string>> images_by_case(const fs::path& folder,
+                                                                     const std::string& ending) {
   std::map<std::string, std::map<int64_t, std::string>> found;
   for (const std::string& name : files_in(folder)) {
     if (!name.ends_with(ending)) continue;
@@ -92,8 +94,9 @@ bool take_channels(const std::string& id, const std::map<int64_t, std::string>& 
       char expected[32];
       std::snprintf(expected, sizeof expected, "_%04zu", c);
       problems.push_back({id, "missing_channel",
-                          "case " + id + " has no image " + id + expected +
-                              "; dataset.json names " + std::to_string(channels) + " channels", true});
+                          "case " + id + " has no image " + id + expected + "; dataset.json names " +
+                              std::to_string(channels) + " channels",
+                          true});
       return false;
     }
     out.images.push_back(file->second);
@@ -118,8 +121,9 @@ void list_raw(const fs::path& root, const Json& json, Dataset& dataset) {
     if (!take_channels(id, channels, dataset.channels.size(), entry, dataset.file_problems)) continue;
     const auto label = label_files.find(id);
     if (label == label_files.end()) {
-      dataset.file_problems.push_back({id, "missing_label", "case " + id + " has images and no label file " +
-                                                               (labels / (id + ending)).string(), true});
+      dataset.file_problems.push_back(
+          {id, "missing_label", "case " + id + " has images and no label file " + (labels / (id + ending)).string(),
+           true});
       continue;
     }
     entry.label = label->second;
@@ -131,7 +135,8 @@ void list_raw(const fs::path& root, const Json& json, Dataset& dataset) {
   if (fs::is_directory(root / "imagesTs"))
     for (const auto& [id, channels] : images_by_case(root / "imagesTs", ending)) {
       DatasetCase entry{id, {}, ""};
-      if (take_channels(id, channels, dataset.channels.size(), entry, dataset.file_problems)) dataset.test.push_back(entry);
+      if (take_channels(id, channels, dataset.channels.size(), entry, dataset.file_problems))
+        dataset.test.push_back(entry);
     }
 }
 
@@ -150,7 +155,7 @@ void list_explicit(const fs::path& root, const Json& json, Dataset& dataset) {
 
 Dataset open_raw(const fs::path& root) {
   const fs::path file = root / "dataset.json";
-  const Json json = read_json(file);
+  const Json json = read_dataset_json(file);
   Dataset dataset;
   try {
     const auto& names = json.contains("channel_names") ? json.at("channel_names") : json.at("modality");
@@ -173,8 +178,10 @@ Dataset open_raw(const fs::path& root) {
   if (json.contains("numTraining") && json["numTraining"].is_number_integer() &&
       json["numTraining"].get<int64_t>() != static_cast<int64_t>(dataset.cases.size()))
     dataset.file_problems.push_back({"", "count",
-                                     "dataset.json says numTraining " + std::to_string(json["numTraining"].get<int64_t>()) +
-                                         "; " + std::to_string(dataset.cases.size()) + " complete cases are there", false});
+                                     "dataset.json says numTraining " +
+                                         std::to_string(json["numTraining"].get<int64_t>()) + "; " +
+                                         std::to_string(dataset.cases.size()) + " complete cases are there",
+                                     false});
   if (listed == 0) throw FormatError("no cases in " + (root / "imagesTr").string());
   return dataset;
 }
@@ -184,16 +191,18 @@ Dataset open_raw(const fs::path& root) {
 LabelSet discover_labels(const std::vector<DatasetCase>& cases) {
   std::map<int64_t, int64_t> count;
   std::mutex mutex;
-  detail::for_each_case(static_cast<int64_t>(cases.size()), 0, nullptr, [](int64_t) { return ""; }, [&](int64_t i) {
-    std::vector<int64_t> found;
-    try {
-      found = io::read_mask(cases[i].label).labels();
-    } catch (const Error&) {
-      return;  // check_dataset says why
-    }
-    const std::lock_guard lock(mutex);
-    for (const int64_t label : found) ++count[label];
-  });
+  detail::for_each_case(
+      static_cast<int64_t>(cases.size()), 0, nullptr, [](int64_t) { return ""; },
+      [&](int64_t i) {
+        std::vector<int64_t> found;
+        try {
+          found = io::read_mask(cases[i].label).labels();
+        } catch (const Error&) {
+          return;  // check_dataset says why
+        }
+        const std::lock_guard lock(mutex);
+        for (const int64_t label : found) ++count[label];
+      });
   LabelSet set;
   set.labels.emplace_back("background", std::vector<int64_t>{0});
   for (const auto& [label, times] : count)
@@ -220,19 +229,23 @@ Dataset open_pair(const fs::path& root, const std::vector<std::string>& label_na
     const std::string id = name.substr(0, name.size() - ending.size());
     const std::string path = (root / "images" / name).string();
     if (!seen.insert(id).second) {
-      dataset.file_problems.push_back({id, "duplicate", "two images are called " + id + "; " + path + " is left out", true});
+      dataset.file_problems.push_back(
+          {id, "duplicate", "two images are called " + id + "; " + path + " is left out", true});
       continue;
     }
     const auto label = labels.find(id);
     if (label == labels.end())
-      dataset.file_problems.push_back({id, "missing_label", path + " has no label map of that name in " + (root / "labels").string(), true});
+      dataset.file_problems.push_back(
+          {id, "missing_label", path + " has no label map of that name in " + (root / "labels").string(), true});
     else
       dataset.cases.push_back({id, {path}, label->second});
   }
   for (const auto& [id, path] : labels)
     if (!seen.count(id))
-      dataset.file_problems.push_back({id, "missing_image", path + " has no image of that name in " + (root / "images").string(), true});
-  if (dataset.cases.empty()) throw FormatError("no image in " + (root / "images").string() + " has a label map of the same name in labels/");
+      dataset.file_problems.push_back(
+          {id, "missing_image", path + " has no image of that name in " + (root / "images").string(), true});
+  if (dataset.cases.empty())
+    throw FormatError("no image in " + (root / "images").string() + " has a label map of the same name in labels/");
   if (label_names.empty()) {
     dataset.labels = discover_labels(dataset.cases);
   } else {

@@ -45,8 +45,10 @@ std::string kind_of(const Error& error) {
 void check_voxels(const std::string& id, const at::Tensor& image, const std::vector<std::string>& channels,
                   CaseFinding& out) {
   if (image.size(0) != static_cast<int64_t>(channels.size())) {
-    out.problems.push_back({id, "channels", "case " + id + " has " + std::to_string(image.size(0)) +
-                                                " channels; the dataset has " + std::to_string(channels.size()), true});
+    out.problems.push_back({id, "channels",
+                            "case " + id + " has " + std::to_string(image.size(0)) + " channels; the dataset has " +
+                                std::to_string(channels.size()),
+                            true});
     return;
   }
   for (int64_t c = 0; c < image.size(0); ++c) {
@@ -63,11 +65,14 @@ void check_voxels(const std::string& id, const at::Tensor& image, const std::vec
       high = std::max(high, voxels[i]);
     }
     if (wrong > 0)
-      out.problems.push_back({id, "nan", "case " + id + ", channel " + channels[c] + ": " + std::to_string(wrong) + " of " +
-                                             std::to_string(channel.numel()) + " voxels are NaN or infinite", true});
+      out.problems.push_back({id, "nan",
+                              "case " + id + ", channel " + channels[c] + ": " + std::to_string(wrong) + " of " +
+                                  std::to_string(channel.numel()) + " voxels are NaN or infinite",
+                              true});
     else if (low == high)
-      out.problems.push_back({id, "constant", "case " + id + ", channel " + channels[c] + ": every voxel is " +
-                                                  std::to_string(low), image.size(0) == 1});
+      out.problems.push_back({id, "constant",
+                              "case " + id + ", channel " + channels[c] + ": every voxel is " + std::to_string(low),
+                              image.size(0) == 1});
   }
 }
 
@@ -86,7 +91,8 @@ void check_labels(const std::string& id, const at::Tensor& labels, const LabelSe
                  std::to_string(count[static_cast<uint16_t>(value)]) + " voxels)";
   }
   if (!unknown.empty())
-    out.problems.push_back({id, "labels", "case " + id + " has labels that the dataset doesn't name: " + unknown, true});
+    out.problems.push_back(
+        {id, "labels", "case " + id + " has labels that the dataset doesn't name: " + unknown, true});
   else if (std::none_of(out.labels.begin(), out.labels.end(), [&](int64_t v) { return v != 0 && v != set.ignore; }))
     out.problems.push_back({id, "empty", "case " + id + " has no labelled voxel", false});
 }
@@ -96,21 +102,23 @@ void check_labels(const std::string& id, const at::Tensor& labels, const LabelSe
 std::vector<Problem> check_dataset(const Dataset& dataset, int64_t jobs, Monitor* monitor) {
   const auto count = static_cast<int64_t>(dataset.cases.size());
   std::vector<CaseFinding> found(count);
-  detail::for_each_case(count, jobs, monitor, [&](int64_t i) { return dataset.cases[i].id; }, [&](int64_t i) {
-    const DatasetCase& entry = dataset.cases[i];
-    CaseFinding& out = found[i];
-    try {
-      const LoadedCase loaded = load_case(entry);
-      check_voxels(entry.id, loaded.image.tensor(), dataset.channels, out);
-      check_labels(entry.id, loaded.labels, dataset.labels, out);
-      out.voxel_hash = hash_of(loaded.image.tensor());
-      out.read = true;
-    } catch (const Cancelled&) {
-      throw;
-    } catch (const Error& why) {
-      out.problems.push_back({entry.id, kind_of(why), "case " + entry.id + ": " + why.what(), true});
-    }
-  });
+  detail::for_each_case(
+      count, jobs, monitor, [&](int64_t i) { return dataset.cases[i].id; },
+      [&](int64_t i) {
+        const DatasetCase& entry = dataset.cases[i];
+        CaseFinding& out = found[i];
+        try {
+          const LoadedCase loaded = load_case(entry);
+          check_voxels(entry.id, loaded.image.tensor(), dataset.channels, out);
+          check_labels(entry.id, loaded.labels, dataset.labels, out);
+          out.voxel_hash = hash_of(loaded.image.tensor());
+          out.read = true;
+        } catch (const Cancelled&) {
+          throw;
+        } catch (const Error& why) {
+          out.problems.push_back({entry.id, kind_of(why), "case " + entry.id + ": " + why.what(), true});
+        }
+      });
 
   std::vector<Problem> problems = dataset.file_problems;
   std::map<uint64_t, std::string> seen;
@@ -118,13 +126,16 @@ std::vector<Problem> check_dataset(const Dataset& dataset, int64_t jobs, Monitor
   int64_t usable = 0;
   for (int64_t i = 0; i < count; ++i) {
     problems.insert(problems.end(), found[i].problems.begin(), found[i].problems.end());
-    const bool fatal = std::any_of(found[i].problems.begin(), found[i].problems.end(), [](const auto& p) { return p.fatal; });
+    const bool fatal =
+        std::any_of(found[i].problems.begin(), found[i].problems.end(), [](const auto& p) { return p.fatal; });
     if (fatal || !found[i].read) continue;
     const auto [first, fresh] = seen.emplace(found[i].voxel_hash, dataset.cases[i].id);
     if (!fresh) {
-      problems.push_back({dataset.cases[i].id, "duplicate", "cases " + first->second + " and " + dataset.cases[i].id +
-                                                               " have the same voxels; the second is left out, lest it "
-                                                               "stand in training and validation", true});
+      problems.push_back({dataset.cases[i].id, "duplicate",
+                          "cases " + first->second + " and " + dataset.cases[i].id +
+                              " have the same voxels; the second is left out, lest it "
+                              "stand in training and validation",
+                          true});
       continue;
     }
     present.insert(found[i].labels.begin(), found[i].labels.end());
@@ -132,13 +143,16 @@ std::vector<Problem> check_dataset(const Dataset& dataset, int64_t jobs, Monitor
   }
   for (const auto& [name, numbers] : dataset.labels.labels)
     if (usable > 0 && std::none_of(numbers.begin(), numbers.end(), [&](int64_t v) { return present.count(v); }))
-      problems.push_back({"", "absent", "no usable case has a voxel of \"" + name + "\"; nothing can be learnt of it", false});
+      problems.push_back(
+          {"", "absent", "no usable case has a voxel of \"" + name + "\"; nothing can be learnt of it", false});
   if (dataset.labels.foreground().empty())
     problems.push_back({"", "no_classes", "the dataset names no class besides the background", true});
   if (usable == 0)
     problems.push_back({"", "no_cases", "no case can be used", true});
   else if (usable == 1)
-    problems.push_back({"", "one_case", "only one case can be used: it can't be split, so validation would be on what was trained on", false});
+    problems.push_back({"", "one_case",
+                        "only one case can be used: it can't be split, so validation would be on what was trained on",
+                        false});
   return problems;
 }
 

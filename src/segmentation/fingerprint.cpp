@@ -19,7 +19,7 @@
 namespace vesalius::segmentation {
 namespace {
 
-constexpr uint32_t kSeed = 1234;
+constexpr uint32_t kFingerprintSeed = 1234;
 
 using Weighted = std::vector<std::pair<float, uint32_t>>;  // a voxel's value and how often it was drawn
 
@@ -61,7 +61,7 @@ CaseFingerprint examine(const DatasetCase& files, int64_t channels, int64_t samp
       for (int64_t x = 0; x < box.count[2]; ++x)
         if (labels[row + x] > 0) where.push_back(row + x);
     }
-  detail::NumpyRandom random(kSeed);
+  detail::NumpyRandom random(kFingerprintSeed);
   std::vector<float> values(where.size());
   for (int64_t c = 0; c < channels; ++c) {
     const float* voxels = image.const_data_ptr<float>() + c * n[0] * n[1] * n[2];
@@ -118,8 +118,11 @@ Fingerprint fingerprint(const Dataset& dataset, int64_t jobs, Monitor* monitor, 
   const auto channels = static_cast<int64_t>(dataset.channels.size());
   if (count == 0) throw InvalidArgument("the dataset " + dataset.name + " has no cases");
   std::vector<CaseFingerprint> found(count);
-  detail::for_each_case(count, jobs, monitor, [&](int64_t i) { return dataset.cases[i].id; },
-                        [&](int64_t i) { found[i] = examine(dataset.cases[i], channels, std::max<int64_t>(1, foreground_samples / count)); });
+  detail::for_each_case(
+      count, jobs, monitor, [&](int64_t i) { return dataset.cases[i].id; },
+      [&](int64_t i) {
+        found[i] = examine(dataset.cases[i], channels, std::max<int64_t>(1, foreground_samples / count));
+      });
   Fingerprint out;
   std::vector<double> sizes;
   for (const auto& one : found) {
@@ -135,7 +138,8 @@ Fingerprint fingerprint(const Dataset& dataset, int64_t jobs, Monitor* monitor, 
       Weighted().swap(one.drawn[c]);
     }
     if (all.empty())
-      throw InvalidArgument("no case of " + dataset.name + " has a labelled voxel inside its nonzero box: there is "
+      throw InvalidArgument("no case of " + dataset.name +
+                            " has a labelled voxel inside its nonzero box: there is "
                             "nothing to learn. Are the label maps empty?");
     out.channels.push_back(pooled(std::move(all)));
   }
@@ -148,8 +152,13 @@ nlohmann::ordered_json statistics_to_json(const std::vector<ChannelStatistics>& 
   nlohmann::ordered_json out = nlohmann::ordered_json::object();
   for (size_t c = 0; c < channels.size(); ++c) {
     const auto& s = channels[c];
-    out[std::to_string(c)] = {{"max", s.max}, {"mean", s.mean}, {"median", s.median}, {"min", s.min},
-                              {"percentile_00_5", s.percentile_00_5}, {"percentile_99_5", s.percentile_99_5}, {"std", s.std}};
+    out[std::to_string(c)] = {{"max", s.max},
+                              {"mean", s.mean},
+                              {"median", s.median},
+                              {"min", s.min},
+                              {"percentile_00_5", s.percentile_00_5},
+                              {"percentile_99_5", s.percentile_99_5},
+                              {"std", s.std}};
   }
   return out;
 }
@@ -159,9 +168,15 @@ std::vector<ChannelStatistics> statistics_from_json(const nlohmann::ordered_json
   for (const auto& [key, value] : json.items()) {
     if (key.empty() || key.size() > 4 || key.find_first_not_of("0123456789") != std::string::npos ||
         std::stoull(key) >= out.size())
-      throw FormatError("foreground_intensity_properties_per_channel: channels must be \"0\", \"1\", …; got \"" + key + "\"");
-    out[std::stoull(key)] = {value.at("mean"), value.at("median"), value.at("std"), value.at("min"), value.at("max"),
-                             value.at("percentile_00_5"), value.at("percentile_99_5")};
+      throw FormatError("foreground_intensity_properties_per_channel: channels must be \"0\", \"1\", …; got \"" + key +
+                        "\"");
+    out[std::stoull(key)] = {value.at("mean"),
+                             value.at("median"),
+                             value.at("std"),
+                             value.at("min"),
+                             value.at("max"),
+                             value.at("percentile_00_5"),
+                             value.at("percentile_99_5")};
   }
   return out;
 }

@@ -9,9 +9,8 @@
 namespace vesalius::segmentation::detail {
 namespace {
 
-
 /// The label with the largest weight of eight; near ties (1e-6) go to the nearest voxel's label, then to the smallest.
-int16_t heaviest(const int16_t* label, const float* weight) {
+int16_t heaviest_of_eight(const int16_t* label, const float* weight) {
   int best = 0;
   float best_weight = -1;
   int nearest = 0;
@@ -47,15 +46,21 @@ void clip(double x0, double dx, double low, double high, int64_t& begin, int64_t
 class Gather {
  public:
   Gather(const at::Tensor& image, const at::Tensor& labels, const Bounds& bounds, AugmentedSample& out)
-      : from_(image.const_data_ptr<float>()), labels_(labels.const_data_ptr<int16_t>()),
-        to_(out.image.mutable_data_ptr<float>()), to_labels_(out.labels.mutable_data_ptr<int16_t>()),
-        channels_(image.size(0)), volume_(image.stride(0)), patch_volume_(out.labels.numel()), bounds_(bounds),
+      : from_(image.const_data_ptr<float>()),
+        labels_(labels.const_data_ptr<int16_t>()),
+        to_(out.image.mutable_data_ptr<float>()),
+        to_labels_(out.labels.mutable_data_ptr<int16_t>()),
+        channels_(image.size(0)),
+        volume_(image.stride(0)),
+        patch_volume_(out.labels.numel()),
+        bounds_(bounds),
         stride_{image.stride(1), image.stride(2)} {}
 
   /// All eight neighbours are inside: no checks.
   void inner(const double* p, int64_t at) const {
     const int64_t z = static_cast<int64_t>(p[0]), y = static_cast<int64_t>(p[1]), x = static_cast<int64_t>(p[2]);
-    const auto fz = static_cast<float>(p[0] - double(z)), fy = static_cast<float>(p[1] - double(y)), fx = static_cast<float>(p[2] - double(x));
+    const auto fz = static_cast<float>(p[0] - double(z)), fy = static_cast<float>(p[1] - double(y)),
+               fx = static_cast<float>(p[2] - double(x));
     const int64_t base = z * stride_[0] + y * stride_[1] + x;
     const int64_t up = fz > 0 ? stride_[0] : 0;  // the last slice has none above it, and needs none
     const int64_t rows[4] = {base, base + stride_[1], base + up, base + up + stride_[1]};
@@ -79,7 +84,7 @@ class Gather {
       label[2 * r] = labels_[rows[r]], label[2 * r + 1] = labels_[rows[r] + 1];
       weight[2 * r] = w * (1 - fx), weight[2 * r + 1] = w * fx;
     }
-    to_labels_[at] = heaviest(label, weight);
+    to_labels_[at] = heaviest_of_eight(label, weight);
   }
 
   void border(const double* p, int64_t at) const {
@@ -115,7 +120,7 @@ class Gather {
         if (offset[k] >= 0) sum += weight[k] * from_[c * volume_ + offset[k]];
       to_[c * patch_volume_ + at] = sum;
     }
-    to_labels_[at] = heaviest(label, weight);
+    to_labels_[at] = heaviest_of_eight(label, weight);
   }
 
  private:
@@ -167,7 +172,8 @@ void gather_affine(const at::Tensor& image, const at::Tensor& labels, const Boun
   const Gather gather(image, labels, bounds, out);
   for (int64_t z = 0; z < n[0]; ++z)
     for (int64_t y = 0; y < n[1]; ++y) {
-      const double dz = double(z) - 0.5 * double(n[0] - 1), dy = double(y) - 0.5 * double(n[1] - 1), dx = -0.5 * double(n[2] - 1);
+      const double dz = double(z) - 0.5 * double(n[0] - 1), dy = double(y) - 0.5 * double(n[1] - 1),
+                   dx = -0.5 * double(n[2] - 1);
       double p0[3], step[3];
       int64_t begin = 0, end = n[2];
       for (int a = 0; a < 3; ++a) {

@@ -59,8 +59,7 @@ void LabelSet::validate() const {
                           std::to_string(*ignore));
   if (has_regions() && regions_class_order.size() != foreground().size())
     throw InvalidArgument("labels: region-based training needs regions_class_order with one number a region (" +
-                          std::to_string(foreground().size()) + "); got " +
-                          std::to_string(regions_class_order.size()));
+                          std::to_string(foreground().size()) + "); got " + std::to_string(regions_class_order.size()));
 }
 
 std::string LabelSet::to_json() const { return detail::label_set_to_json(*this).dump(); }
@@ -107,7 +106,8 @@ LabelSet label_set_from_json(const nlohmann::ordered_json& json) {
                std::all_of(value.begin(), value.end(), [](const auto& v) { return v.is_number_integer(); })) {
       numbers = value.get<std::vector<int64_t>>();
     } else {
-      throw FormatError("\"labels\": \"" + key.substr(0, 60) + "\" must be a whole number or a list of them (a region)");
+      throw FormatError("\"labels\": \"" + key.substr(0, 60) +
+                        "\" must be a whole number or a list of them (a region)");
     }
     if (name == "ignore") {
       if (numbers.size() != 1) throw FormatError("\"labels\": ignore is one number");

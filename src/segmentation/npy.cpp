@@ -80,14 +80,15 @@ void write_npy(const std::string& path, const at::Tensor& tensor) {
 at::Tensor map_npy(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) throw IoError("can't open " + path + ": " + std::strerror(errno));
-  struct stat status {};
+  struct stat status{};
   auto mapping = std::make_shared<Mapping>();
   if (fstat(fd, &status) == 0 && status.st_size >= 64) {
     mapping->bytes = static_cast<size_t>(status.st_size);
     mapping->data = mmap(nullptr, mapping->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
   }
   ::close(fd);
-  if (mapping->data == MAP_FAILED) throw FormatError(path + " can't be mapped; it has " + std::to_string(status.st_size) + " bytes");
+  if (mapping->data == MAP_FAILED)
+    throw FormatError(path + " can't be mapped; it has " + std::to_string(status.st_size) + " bytes");
   const auto* bytes = static_cast<const unsigned char*>(mapping->data);
   const size_t start = 10 + bytes[8] + 256 * bytes[9];
   if (std::memcmp(bytes, "\x93NUMPY\x01\x00", 8) != 0 || start > mapping->bytes)
@@ -101,7 +102,8 @@ at::Tensor map_npy(const std::string& path) {
   for (const int64_t n : shape) count = n != 0 && count > (int64_t{1} << 40) / n ? -1 : count * n;
   if (!type || count < 0 || header.find("'fortran_order': False") == std::string::npos ||
       start + static_cast<size_t>(count) * type->bytes != mapping->bytes)
-    throw FormatError(path + ": the header " + header.substr(0, 120) + " doesn't fit " + std::to_string(mapping->bytes) + " bytes");
+    throw FormatError(path + ": the header " + header.substr(0, 120) + " doesn't fit " +
+                      std::to_string(mapping->bytes) + " bytes");
   void* data = static_cast<char*>(mapping->data) + start;
   if (count == 0) return at::empty(shape, type->type);
   return at::from_blob(data, shape, [mapping](void*) {}, at::TensorOptions().dtype(type->type));

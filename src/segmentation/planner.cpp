@@ -15,7 +15,7 @@ namespace vesalius::segmentation {
 namespace {
 
 constexpr double kAnisotropy = 3.0;
-constexpr double kLowresBelow = 0.25;   // patch / median image: below it, a low-resolution configuration is made
+constexpr double kLowresBelow = 0.25;  // patch / median image: below it, a low-resolution configuration is made
 constexpr double kLowresStep = 1.03;
 constexpr int64_t kMinBatch = 2;
 
@@ -90,8 +90,10 @@ class Planner {
  public:
   Planner(const Fingerprint& print, const std::vector<std::string>& channels, int64_t label_count, int64_t cases,
           const PlannerOptions& options)
-      : budget_(budget_of(options.preset)), memory_(options.memory_gb.value_or(budget_.default_gb)),
-        labels_(label_count), cases_(double(cases)) {
+      : budget_(budget_of(options.preset)),
+        memory_(options.memory_gb.value_or(budget_.default_gb)),
+        labels_(label_count),
+        cases_(double(cases)) {
     const bool masked = print.median_relative_size_after_cropping < 0.75;
     for (const auto& channel : channels) {
       normalisation_.push_back(normalisation_of_channel(channel));
@@ -101,8 +103,9 @@ class Planner {
 
   double cases() const { return cases_; }
 
-  Configuration configuration(const std::string& name, const std::string& identifier, const std::vector<double>& spacing,
-                              const std::vector<double>& median, double dataset_voxels) const {
+  Configuration configuration(const std::string& name, const std::string& identifier,
+                              const std::vector<double>& spacing, const std::vector<double>& median,
+                              double dataset_voxels) const {
     const size_t dimensions = spacing.size();
     std::vector<double> aspect, patch;
     for (const double s : spacing) aspect.push_back(1 / s);
@@ -113,7 +116,8 @@ class Planner {
     auto shape = detail::topology(spacing, patch);
     Configuration out = described(shape, spacing);
     double estimate = feature_map_elements(out, labels_);
-    const double reference = (dimensions == 2 ? budget_.reference_2d : budget_.reference_3d) * memory_ / budget_.reference_gb;
+    const double reference =
+        (dimensions == 2 ? budget_.reference_2d : budget_.reference_3d) * memory_ / budget_.reference_gb;
     const double reference_batch = dimensions == 2 ? 12 : 2;
     while ((budget_.residual ? estimate : estimate / reference_batch * 2) > reference) {
       if (!shrink(shape, spacing, median)) break;
@@ -176,8 +180,8 @@ class Planner {
 };
 
 /// The spacing grows until the patch covers a quarter of the image, the finer axes first (facts, section 6).
-std::optional<Configuration> lowres(const Planner& planner, const Configuration& full, const std::vector<double>& median,
-                                    const std::string& identifier) {
+std::optional<Configuration> lowres(const Planner& planner, const Configuration& full,
+                                    const std::vector<double>& median, const std::string& identifier) {
   std::vector<double> spacing = full.spacing, size = median;
   std::optional<Configuration> out;
   double patch_voxels = product(full.patch_size), voxels = product(median);
@@ -304,7 +308,8 @@ Plans plan(const Fingerprint& print, const std::string& dataset_name, const std:
   const double dataset_voxels = product(median) * double(training_cases);
   const auto identifier = [&](const std::string& name) { return identifier_of(options.preset, out.plans_name, name); };
 
-  Configuration flat = planner.configuration("2d", identifier("2d"), {target[1], target[2]}, {median[1], median[2]}, dataset_voxels);
+  Configuration flat =
+      planner.configuration("2d", identifier("2d"), {target[1], target[2]}, {median[1], median[2]}, dataset_voxels);
   flat.batch_dice = true;
   out.configurations.push_back(flat);
   if (median[0] == 1) return out;

@@ -15,8 +15,10 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::pair<const char*, Normalisation> kSchemes[] = {
-    {"ZScoreNormalization", Normalisation::zscore}, {"CTNormalization", Normalisation::ct},
-    {"NoNormalization", Normalisation::none}, {"RescaleTo01Normalization", Normalisation::rescale_to_0_1},
+    {"ZScoreNormalization", Normalisation::zscore},
+    {"CTNormalization", Normalisation::ct},
+    {"NoNormalization", Normalisation::none},
+    {"RescaleTo01Normalization", Normalisation::rescale_to_0_1},
     {"RGBTo01Normalization", Normalisation::rgb_to_0_1}};
 
 Json network_json(const Configuration& c) {
@@ -61,7 +63,8 @@ Json configuration_json(const Configuration& c) {
   out["spacing"] = c.spacing;
   out["normalization_schemes"] = schemes;
   out["use_mask_for_norm"] = c.use_mask_for_norm;
-  for (const auto& [what, segmentation, order] : {std::tuple{"data", false, 3}, {"seg", true, 1}, {"probabilities", false, 1}}) {
+  for (const auto& [what, segmentation, order] :
+       {std::tuple{"data", false, 3}, {"seg", true, 1}, {"probabilities", false, 1}}) {
     out[std::string("resampling_fn_") + what] = "resample_data_or_seg_to_shape";
     out[std::string("resampling_fn_") + what + "_kwargs"] = resampling_json(segmentation, order);
   }
@@ -75,7 +78,8 @@ Json configuration_json(const Configuration& c) {
 std::vector<int64_t> per_stage(const Json& json, size_t stages) {
   if (json.is_number_integer()) return std::vector<int64_t>(stages, json.get<int64_t>());
   auto out = json.get<std::vector<int64_t>>();
-  if (out.size() < stages) throw FormatError("plans: " + std::to_string(out.size()) + " numbers for " + std::to_string(stages) + " stages");
+  if (out.size() < stages)
+    throw FormatError("plans: " + std::to_string(out.size()) + " numbers for " + std::to_string(stages) + " stages");
   out.resize(stages);
   return out;
 }
@@ -89,14 +93,19 @@ std::vector<std::vector<int64_t>> per_axis(const Json& json, size_t stages, size
     out.push_back(stage.is_number_integer() ? std::vector<int64_t>(dimensions, stage.get<int64_t>())
                                             : stage.get<std::vector<int64_t>>());
   for (const auto& stage : out)
-    if (stage.size() != dimensions) throw FormatError("plans: a kernel or stride has " + std::to_string(stage.size()) + " axes, the patch " + std::to_string(dimensions));
-  if (out.size() != stages) throw FormatError("plans: " + std::to_string(out.size()) + " kernels or strides for " + std::to_string(stages) + " stages");
+    if (stage.size() != dimensions)
+      throw FormatError("plans: a kernel or stride has " + std::to_string(stage.size()) + " axes, the patch " +
+                        std::to_string(dimensions));
+  if (out.size() != stages)
+    throw FormatError("plans: " + std::to_string(out.size()) + " kernels or strides for " + std::to_string(stages) +
+                      " stages");
   return out;
 }
 
 void read_network(const Json& json, Configuration& out) {
   if (!json.contains("architecture"))
-    throw NotSupported("plans: no \"architecture\"; plans made before nnU-Net 2.4 must be converted with nnU-Net first");
+    throw NotSupported(
+        "plans: no \"architecture\"; plans made before nnU-Net 2.4 must be converted with nnU-Net first");
   const auto& net = json.at("architecture");
   const std::string name = net.at("network_class_name").get<std::string>();
   if (name.ends_with(".ResidualEncoderUNet"))
@@ -119,8 +128,8 @@ void require_default_resampling(const Json& json) {
     const std::string key = std::string("resampling_fn_") + what;
     const std::string function = json.at(key).get<std::string>();
     const auto& kwargs = json.at(key + "_kwargs");
-    if (function != "resample_data_or_seg_to_shape" || kwargs.value("order", -1) != order || kwargs.value("order_z", -1) != 0 ||
-        !kwargs.value("force_separate_z", Json()).is_null())
+    if (function != "resample_data_or_seg_to_shape" || kwargs.value("order", -1) != order ||
+        kwargs.value("order_z", -1) != 0 || !kwargs.value("force_separate_z", Json()).is_null())
       throw NotSupported("plans: " + key + " is " + function + " " + kwargs.dump() +
                          "; only nnU-Net's default resampling is known");
   }
@@ -149,7 +158,8 @@ Configuration read_configuration(const std::string& name, const Json& all, int d
   out.name = name;
   out.data_identifier = json.at("data_identifier");
   const std::string preprocessor = json.at("preprocessor_name");
-  if (preprocessor != "DefaultPreprocessor") throw NotSupported("plans: the preprocessor " + preprocessor + "; known is DefaultPreprocessor");
+  if (preprocessor != "DefaultPreprocessor")
+    throw NotSupported("plans: the preprocessor " + preprocessor + "; known is DefaultPreprocessor");
   out.batch_size = json.at("batch_size");
   out.patch_size = json.at("patch_size").get<std::vector<int64_t>>();
   out.median_size = json.at("median_image_size_in_voxels").get<std::vector<double>>();
@@ -173,7 +183,8 @@ Configuration read_configuration(const std::string& name, const Json& all, int d
   read_network(json, out);
   out.batch_dice = json.value("batch_dice", false);
   out.previous_stage = json.value("previous_stage", "");
-  out.next_stage = json.contains("next_stage") && json["next_stage"].is_string() ? json["next_stage"].get<std::string>() : "";
+  out.next_stage =
+      json.contains("next_stage") && json["next_stage"].is_string() ? json["next_stage"].get<std::string>() : "";
   return out;
 }
 

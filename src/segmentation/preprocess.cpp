@@ -19,8 +19,7 @@ namespace {
 constexpr double kEpsilon = 1e-8;
 constexpr int64_t kLocations = 10000;
 constexpr double kLocationShare = 0.01;
-constexpr uint32_t kSeed = 1234;
-
+constexpr uint32_t kLocationSeed = 1234;
 
 /// Mean, then the sum of squared deviations; in float64.
 std::pair<double, double> mean_and_deviation(const float* voxels, const uint8_t* inside, int64_t count) {
@@ -47,7 +46,8 @@ void standardise(float* voxels, const uint8_t* inside, int64_t count, double shi
     if (!inside || inside[i]) voxels[i] = (voxels[i] - a) / b;
 }
 
-void normalise(float* voxels, int64_t count, Normalisation scheme, const uint8_t* inside, const ChannelStatistics& statistics) {
+void normalise(float* voxels, int64_t count, Normalisation scheme, const uint8_t* inside,
+               const ChannelStatistics& statistics) {
   switch (scheme) {
     case Normalisation::none:
       return;
@@ -56,7 +56,8 @@ void normalise(float* voxels, int64_t count, Normalisation scheme, const uint8_t
       return standardise(voxels, inside, count, mean, deviation);
     }
     case Normalisation::ct: {
-      const auto low = static_cast<float>(statistics.percentile_00_5), high = static_cast<float>(statistics.percentile_99_5);
+      const auto low = static_cast<float>(statistics.percentile_00_5),
+                 high = static_cast<float>(statistics.percentile_99_5);
       for (int64_t i = 0; i < count; ++i) voxels[i] = std::clamp(voxels[i], low, high);
       return standardise(voxels, nullptr, count, statistics.mean, statistics.std);
     }
@@ -79,7 +80,9 @@ at::Tensor narrowed(at::Tensor tensor, int64_t offset, const Index3& start, cons
   return tensor;
 }
 
-Index3 transposed(const Index3& v, const std::array<int64_t, 3>& order) { return {v[order[0]], v[order[1]], v[order[2]]}; }
+Index3 transposed(const Index3& v, const std::array<int64_t, 3>& order) {
+  return {v[order[0]], v[order[1]], v[order[2]]};
+}
 
 void check_image(const at::Tensor& voxels, const PreprocessPlan& plan) {
   const auto channels = static_cast<int64_t>(plan.normalisation.size());
@@ -92,7 +95,8 @@ void check_image(const at::Tensor& voxels, const PreprocessPlan& plan) {
       throw InvalidArgument(std::to_string(wrong) + " of " + std::to_string(voxels.numel()) +
                             " voxels are NaN or infinite; replace them first, for example with torch.nan_to_num");
   }
-  if ((plan.spacing.size() != 2 && plan.spacing.size() != 3) || plan.use_mask_for_norm.size() != plan.normalisation.size())
+  if ((plan.spacing.size() != 2 && plan.spacing.size() != 3) ||
+      plan.use_mask_for_norm.size() != plan.normalisation.size())
     throw InvalidArgument("the plan needs a spacing of 2 or 3 axes, and use_mask_for_norm for each channel");
   for (const auto scheme : plan.normalisation)
     if (scheme == Normalisation::ct && plan.channels.size() != plan.normalisation.size())
@@ -142,7 +146,8 @@ Preprocessed preprocess_image(const Image& image, const PreprocessPlan& plan, co
 
   const at::IntArrayRef permutation3(order.data(), 3);
   const int64_t with_channels[4] = {0, order[0] + 1, order[1] + 1, order[2] + 1};
-  at::Tensor cropped = narrowed(voxels, 1, box.start, box.count).permute(at::IntArrayRef(with_channels, 4)).contiguous();
+  at::Tensor cropped =
+      narrowed(voxels, 1, box.start, box.count).permute(at::IntArrayRef(with_channels, 4)).contiguous();
   if (cropped.is_alias_of(image.tensor())) cropped = cropped.clone();
   const at::Tensor mask = box.mask.permute(permutation3).contiguous();
   const auto* inside = reinterpret_cast<const uint8_t*>(mask.const_data_ptr<bool>());
@@ -191,7 +196,7 @@ ForegroundLocations foreground_locations(const at::Tensor& labels, const LabelSe
   for (int64_t i = 0; i < map.numel(); ++i)
     if (wanted[static_cast<uint16_t>(values[i])]) where[static_cast<uint16_t>(values[i])].push_back(i);
 
-  detail::NumpyRandom random(kSeed);
+  detail::NumpyRandom random(kLocationSeed);
   const int64_t ny = map.size(1), nx = map.size(2);
   for (const auto& numbers : out.classes) {
     std::vector<int64_t> all;
@@ -200,8 +205,9 @@ ForegroundLocations foreground_locations(const at::Tensor& labels, const LabelSe
       all.insert(all.end(), one.begin(), one.end());
     }
     const auto total = static_cast<int64_t>(all.size());
-    const int64_t take = total == 0 ? 0 : std::max(std::min(kLocations, total),
-                                                   static_cast<int64_t>(std::ceil(double(total) * kLocationShare)));
+    const int64_t take = total == 0 ? 0
+                                    : std::max(std::min(kLocations, total),
+                                               static_cast<int64_t>(std::ceil(double(total) * kLocationShare)));
     at::Tensor voxels = at::empty({take, 3}, at::kInt);
     int32_t* to = voxels.mutable_data_ptr<int32_t>();
     if (take > 0) {

@@ -21,8 +21,8 @@ namespace vesalius::segmentation {
 namespace {
 
 constexpr int64_t kLanes = 16;
-constexpr int64_t kPad = 12;                        // as scipy: the spline's memory, pole^12 < 2e-7
-const double kPole = std::sqrt(3.0) - 2.0;          // of the cubic B-spline's prefilter (Unser 1999)
+constexpr int64_t kPad = 12;                // as scipy: the spline's memory, pole^12 < 2e-7
+const double kPole = std::sqrt(3.0) - 2.0;  // of the cubic B-spline's prefilter (Unser 1999)
 
 double source_position(int64_t i, int64_t n, int64_t m) { return double(n) / double(m) * (double(i) + 0.5) - 0.5; }
 
@@ -84,7 +84,8 @@ void resize_axis_cubic(const float* in, float* out, int64_t outer, int64_t n, in
         const double* w = taps[i].weight;
         float value[kLanes];
         for (int64_t l = 0; l < kLanes; ++l)
-          value[l] = static_cast<float>(w[0] * c[l] + w[1] * c[kLanes + l] + w[2] * c[2 * kLanes + l] + w[3] * c[3 * kLanes + l]);
+          value[l] = static_cast<float>(w[0] * c[l] + w[1] * c[kLanes + l] + w[2] * c[2 * kLanes + l] +
+                                        w[3] * c[3 * kLanes + l]);
         for (int64_t l = 0; l < lanes; ++l) out[to[l] + i * inner] = value[l];
       }
     }
@@ -113,8 +114,26 @@ at::Tensor resized_axis(const at::Tensor& image, int64_t axis, int64_t m, int64_
   int64_t outer = 1, inner = 1;
   for (int64_t d = 0; d < axis; ++d) outer *= image.size(d);
   for (int64_t d = axis + 1; d < image.dim(); ++d) inner *= image.size(d);
-  (order == 3 ? resize_axis_cubic : resize_axis_linear)(image.const_data_ptr<float>(), out.mutable_data_ptr<float>(), outer, n, inner, m);
+  (order == 3 ? resize_axis_cubic : resize_axis_linear)(image.const_data_ptr<float>(), out.mutable_data_ptr<float>(),
+                                                        outer, n, inner, m);
   return out;
+}
+
+/// The label with the largest sum of weights; of equal ones the nearest voxel's, else the smallest (batchgenerators 0.25.5).
+int16_t heaviest(const int16_t* label, const double* weight, int16_t nearest) {
+  int16_t best = 0;
+  double most = -1, of_nearest = -1;
+  for (int k = 0; k < 8; ++k) {
+    double sum = 0;
+    for (int j = 0; j < 8; ++j)
+      if (label[j] == label[k]) sum += weight[j];
+    if (sum > most || (sum == most && label[k] < best)) {
+      most = sum;
+      best = label[k];
+    }
+    if (label[k] == nearest) of_nearest = sum;
+  }
+  return of_nearest == most ? nearest : best;
 }
 
 /// Cubic splines overshoot; skimage clips to the range of what it was given: a channel, or one slice of it.
@@ -142,7 +161,8 @@ std::vector<LinearTap> linear_taps(int64_t n, int64_t m) {
     const double x = std::clamp(source_position(i, n, m), 0.0, double(n - 1)), floor = std::floor(x);
     const auto low = static_cast<int64_t>(floor);
     const double low_weight = 1.0 - (x - floor);
-    taps[i] = {low, std::min(low + 1, n - 1), low_weight, 1.0 - low_weight};  // scipy's last bit: its weights add to one
+    taps[i] = {low, std::min(low + 1, n - 1), low_weight,
+               1.0 - low_weight};  // scipy's last bit: its weights add to one
   }
   return taps;
 }
@@ -187,9 +207,12 @@ int64_t separate_axis(const Vec3& spacing, const Vec3& new_spacing) {
 
 at::Tensor resample_image_to(const at::Tensor& image, const Index3& shape, int64_t order, int64_t separate) {
   if (order != 1 && order != 3) throw InvalidArgument("resampling of order 1 or 3; got " + std::to_string(order));
-  if (image.dim() != 4) throw ShapeError("resample_image_to takes [c, z, y, x]; got " + std::to_string(image.dim()) + " axes");
+  if (image.dim() != 4)
+    throw ShapeError("resample_image_to takes [c, z, y, x]; got " + std::to_string(image.dim()) + " axes");
   for (const int64_t n : shape)
-    if (n < 1) throw InvalidArgument("resampling would leave no voxel on an axis; the image is thinner than half a target voxel");
+    if (n < 1)
+      throw InvalidArgument(
+          "resampling would leave no voxel on an axis; the image is thinner than half a target voxel");
   at::Tensor in = image.to(at::kFloat).contiguous();
   if (in.size(1) == shape[0] && in.size(2) == shape[1] && in.size(3) == shape[2]) return in;
   // What shrinks comes first: less to do for the others.
@@ -202,7 +225,8 @@ at::Tensor resample_image_to(const at::Tensor& image, const Index3& shape, int64
   for (const int64_t a : axes) out = resized_axis(out, a + 1, shape[a], order);
   if (order == 3 && !out.is_same(in)) clip_to_range(out, in, separate);
   if (separate >= 0 && out.size(separate + 1) != shape[separate])
-    out = out.index_select(separate + 1, at::tensor(detail::nearest_indices(out.size(separate + 1), shape[separate]), at::kLong));
+    out = out.index_select(separate + 1,
+                           at::tensor(detail::nearest_indices(out.size(separate + 1), shape[separate]), at::kLong));
   return out;
 }
 
@@ -212,7 +236,8 @@ at::Tensor resample_labels_to(const at::Tensor& labels, const Index3& shape, int
   const Index3 n{in.size(0), in.size(1), in.size(2)};
   if (n == shape) return in;
   at::Tensor out = at::empty({shape[0], shape[1], shape[2]}, in.options());
-  const auto z_taps = detail::axis_taps(n[0], shape[0], separate == 0), y_taps = detail::axis_taps(n[1], shape[1], separate == 1),
+  const auto z_taps = detail::axis_taps(n[0], shape[0], separate == 0),
+             y_taps = detail::axis_taps(n[1], shape[1], separate == 1),
              x_taps = detail::axis_taps(n[2], shape[2], separate == 2);
   const int16_t* from = in.const_data_ptr<int16_t>();
   int16_t* to = out.mutable_data_ptr<int16_t>();
@@ -236,18 +261,9 @@ at::Tensor resample_labels_to(const at::Tensor& labels, const Index3& shape, int
           weight[2 * r + 1] = weights[r] * tap.high_weight;
           same = same && label[2 * r] == label[0] && label[2 * r + 1] == label[0];
         }
-        int16_t best = label[0];
-        if (!same) {
-          best = 0;
-          int16_t highest = std::numeric_limits<int16_t>::min();
-          for (int k = 0; k < 8; ++k) {
-            if (label[k] < highest) continue;
-            double sum = 0;
-            for (int j = 0; j < 8; ++j)
-              if (label[j] == label[k]) sum += weight[j];
-            if (sum >= 0.5) best = highest = label[k];
-          }
-        }
+        const int nearest =
+            (z.high_weight >= 0.5 ? 4 : 0) + (y.high_weight >= 0.5 ? 2 : 0) + (tap.high_weight >= 0.5 ? 1 : 0);
+        const int16_t best = same ? label[0] : heaviest(label, weight, label[nearest]);
         to[row * shape[2] + x] = best;
       }
     }

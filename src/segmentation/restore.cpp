@@ -29,10 +29,10 @@ Taps taps_of(const PreprocessTrace& t) {
           detail::axis_taps(t.shape[2], t.crop_shape[2], separate == 2)};
 }
 
-void check(const at::Tensor& logits, const PreprocessTrace& t) {
+void check_logits(const at::Tensor& logits, const PreprocessTrace& t) {
   if (logits.dim() != 4 || logits.size(1) != t.shape[0] || logits.size(2) != t.shape[1] || logits.size(3) != t.shape[2])
-    throw ShapeError("the output must be [classes, " + std::to_string(t.shape[0]) + ", " + std::to_string(t.shape[1]) + ", " +
-                     std::to_string(t.shape[2]) + "], the shape the image was prepared to; it has " +
+    throw ShapeError("the output must be [classes, " + std::to_string(t.shape[0]) + ", " + std::to_string(t.shape[1]) +
+                     ", " + std::to_string(t.shape[2]) + "], the shape the image was prepared to; it has " +
                      std::to_string(logits.dim()) + " axes or another size");
 }
 
@@ -61,12 +61,14 @@ void resampled_row(const T* map, const PreprocessTrace& t, const detail::LinearT
   add(z.high, z.high_weight, y.high, y.high_weight);
   const auto n = static_cast<int64_t>(x_taps.size());
   for (int64_t x = 0; x < n; ++x)
-    out[x] = static_cast<float>(x_taps[x].low_weight) * line[x_taps[x].low] + static_cast<float>(x_taps[x].high_weight) * line[x_taps[x].high];
+    out[x] = static_cast<float>(x_taps[x].low_weight) * line[x_taps[x].low] +
+             static_cast<float>(x_taps[x].high_weight) * line[x_taps[x].high];
 }
 
 /// visit(z, y, rows): all classes' values of a row of the cropped image, rows[k * nx + x].
 template <class T, class Visit>
-void for_each_row_of(const at::Tensor& logits, const PreprocessTrace& t, int64_t first, int64_t count, const Visit& visit) {
+void for_each_row_of(const at::Tensor& logits, const PreprocessTrace& t, int64_t first, int64_t count,
+                     const Visit& visit) {
   const Taps taps = taps_of(t);
   const int64_t classes = logits.size(0), volume = t.shape[0] * t.shape[1] * t.shape[2];
   const T* maps = logits.const_data_ptr<T>();
@@ -82,7 +84,8 @@ void for_each_row_of(const at::Tensor& logits, const PreprocessTrace& t, int64_t
 }
 
 template <class Visit>
-void for_each_row(const at::Tensor& logits, const PreprocessTrace& t, int64_t first, int64_t count, const Visit& visit) {
+void for_each_row(const at::Tensor& logits, const PreprocessTrace& t, int64_t first, int64_t count,
+                  const Visit& visit) {
   if (logits.scalar_type() == at::kHalf)
     for_each_row_of<at::Half>(logits, t, first, count, visit);
   else if (logits.scalar_type() == at::kBFloat16)
@@ -128,7 +131,8 @@ void paint(const at::Tensor& logits, const PreprocessTrace& t, const LabelSet& s
 
 void check_heads(const at::Tensor& logits, const LabelSet& set) {
   if (logits.size(0) != set.heads())
-    throw ShapeError("the output has " + std::to_string(logits.size(0)) + " classes; the labels have " + std::to_string(set.heads()));
+    throw ShapeError("the output has " + std::to_string(logits.size(0)) + " classes; the labels have " +
+                     std::to_string(set.heads()));
   if (set.has_regions() && set.regions_class_order.size() != set.foreground().size())
     throw InvalidArgument("regions need regions_class_order with one number a region");
 }
@@ -136,9 +140,10 @@ void check_heads(const at::Tensor& logits, const LabelSet& set) {
 }  // namespace
 
 at::Tensor resample_logits_slab(const at::Tensor& logits, const PreprocessTrace& t, int64_t first, int64_t count) {
-  check(logits, t);
+  check_logits(logits, t);
   if (first < 0 || count < 1 || first + count > t.crop_shape[0])
-    throw InvalidArgument("a slab lies in 0.." + std::to_string(t.crop_shape[0]) + "; got " + std::to_string(first) + " + " + std::to_string(count));
+    throw InvalidArgument("a slab lies in 0.." + std::to_string(t.crop_shape[0]) + "; got " + std::to_string(first) +
+                          " + " + std::to_string(count));
   const at::Tensor in = readable(logits);
   const int64_t classes = in.size(0), ny = t.crop_shape[1], nx = t.crop_shape[2];
   at::Tensor out = at::empty({classes, count, ny, nx}, at::kFloat);
@@ -151,7 +156,7 @@ at::Tensor resample_logits_slab(const at::Tensor& logits, const PreprocessTrace&
 }
 
 Mask restore_labels(const at::Tensor& logits, const PreprocessTrace& t, const LabelSet& set) {
-  check(logits, t);
+  check_logits(logits, t);
   check_heads(logits, set);
   const at::Tensor in = readable(logits);
   const auto values = set.values();
@@ -169,7 +174,7 @@ Mask restore_labels(const at::Tensor& logits, const PreprocessTrace& t, const La
 }
 
 Image restore_probabilities(const at::Tensor& logits, const PreprocessTrace& t, const LabelSet& set) {
-  check(logits, t);
+  check_logits(logits, t);
   check_heads(logits, set);
   const at::Tensor in = readable(logits);
   const int64_t classes = in.size(0), nx = t.crop_shape[2], volume = t.geometry.voxels();

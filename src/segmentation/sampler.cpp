@@ -22,7 +22,7 @@
 namespace vesalius::segmentation {
 namespace {
 
-constexpr uint64_t kCaseStream = 0x9e3779b97f4a7c15ull;   // apart from the augmentation's draws
+constexpr uint64_t kCaseStream = 0x9e3779b97f4a7c15ull;  // apart from the augmentation's draws
 constexpr uint64_t kPlaceStream = 0xc2b2ae3d27d4eb4full;
 
 Index3 three(const std::vector<int64_t>& size) {
@@ -103,14 +103,16 @@ struct BatchSampler::State {
     detail::Philox random(options.seed ^ kCaseStream, static_cast<uint64_t>(index), static_cast<uint32_t>(sample));
     const int64_t chosen = random.below(static_cast<int64_t>(cases.size()));
     const CachedCase& data = cases[chosen];
-    const Index3 start = draw_patch_start(data, load, patch, sample >= first_foreground, has_ignore, options.seed, index, sample);
+    const Index3 start =
+        draw_patch_start(data, load, patch, sample >= first_foreground, has_ignore, options.seed, index, sample);
     Augmentation drawn;
     if (options.augment) drawn = draw_augmentation(augmentation, channels, options.seed, index, sample);
     const AugmentedSample made = apply_augmentation(data.image, data.labels, start, load, patch, drawn, augmentation);
     const int64_t voxels = patch[0] * patch[1] * patch[2];
     std::copy_n(made.image.const_data_ptr<float>(), channels * voxels,
                 batch.image.mutable_data_ptr<float>() + sample * channels * voxels);
-    std::copy_n(made.labels.const_data_ptr<int16_t>(), voxels, batch.labels.mutable_data_ptr<int16_t>() + sample * voxels);
+    std::copy_n(made.labels.const_data_ptr<int16_t>(), voxels,
+                batch.labels.mutable_data_ptr<int16_t>() + sample * voxels);
     batch.cases[sample] = chosen;
   }
 
@@ -144,18 +146,21 @@ struct BatchSampler::State {
   }
 };
 
-BatchSampler::BatchSampler(std::vector<CachedCase> cases, SamplerOptions options, AugmentOptions augmentation, bool has_ignore)
+BatchSampler::BatchSampler(std::vector<CachedCase> cases, SamplerOptions options, AugmentOptions augmentation,
+                           bool has_ignore)
     : state_(std::make_unique<State>()) {
   if (cases.empty()) throw InvalidArgument("a sampler needs at least one prepared case");
-  if ((options.patch_size.size() != 2 && options.patch_size.size() != 3) || options.batch_size < 1 || options.threads < 1 ||
-      options.prefetch < 1 || !(options.foreground >= 0 && options.foreground <= 1))
-    throw InvalidArgument("a sampler needs a patch of 2 or 3 axes, batch_size, threads and prefetch of at least 1, and "
-                          "foreground in 0..1");
+  if ((options.patch_size.size() != 2 && options.patch_size.size() != 3) || options.batch_size < 1 ||
+      options.threads < 1 || options.prefetch < 1 || !(options.foreground >= 0 && options.foreground <= 1))
+    throw InvalidArgument(
+        "a sampler needs a patch of 2 or 3 axes, batch_size, threads and prefetch of at least 1, and "
+        "foreground in 0..1");
   State& s = *state_;
   s.channels = cases[0].image.size(0);
   for (const auto& one : cases)
     if (one.image.size(0) != s.channels)
-      throw InvalidArgument("case " + one.id + " has " + std::to_string(one.image.size(0)) + " channels; the first has " + std::to_string(s.channels));
+      throw InvalidArgument("case " + one.id + " has " + std::to_string(one.image.size(0)) +
+                            " channels; the first has " + std::to_string(s.channels));
   s.patch = three(options.patch_size);
   s.load = options.augment ? three(initial_patch_size(options.patch_size, augmentation)) : s.patch;
   if (options.patch_size.size() == 2) s.load[0] = 1;
@@ -181,7 +186,8 @@ Batch BatchSampler::get(int64_t index) {
   State& s = *state_;
   std::unique_lock lock(s.mutex);
   // What isn't within reach of this index was asked for by another order: forget it.
-  std::erase_if(s.pending, [&](const auto& entry) { return entry.first < index || entry.first > index + s.options.prefetch; });
+  std::erase_if(s.pending,
+                [&](const auto& entry) { return entry.first < index || entry.first > index + s.options.prefetch; });
   for (int64_t i = index; i <= index + s.options.prefetch; ++i)
     if (!s.pending.count(i)) s.add(i);
   s.work.notify_all();

@@ -8,8 +8,8 @@ namespace vesalius::segmentation::detail {
 
 struct Topology {
   std::vector<std::vector<int64_t>> strides, kernels;
-  std::vector<int64_t> patch;      ///< padded to multiples of `divisor`
-  std::vector<int64_t> divisor;    ///< 2^(poolings of the axis)
+  std::vector<int64_t> patch;    ///< padded to multiples of `divisor`
+  std::vector<int64_t> divisor;  ///< 2^(poolings of the axis)
 };
 
 /// Where a U-Net pools and how large its kernels are, from spacing and patch: nnU-Net v2's rule (facts, section 4).

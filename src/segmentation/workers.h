@@ -59,8 +59,10 @@ inline void for_each_case(int64_t count, int64_t jobs, Monitor* monitor,
       }
       if (stop) break;
       const int64_t now = done;
-      if (now != told) step(monitor, now, count, last >= 0 ? name(last) : "");
-      else if (monitor && monitor->cancelled()) step(monitor, now, count, "");
+      if (now != told)
+        step(monitor, now, count, last >= 0 ? name(last) : "");
+      else if (monitor && monitor->cancelled())
+        step(monitor, now, count, "");
       told = now;
       if (now >= count) break;
     }

@@ -81,8 +81,8 @@ struct Augmentation {
   std::vector<double> brightness, contrast, low_resolution, gamma_inverted, gamma;
 };
 
-VESALIUS_API Augmentation draw_augmentation(const AugmentOptions& options, int64_t channels, uint64_t seed, int64_t index,
-                                            int64_t sample);
+VESALIUS_API Augmentation draw_augmentation(const AugmentOptions& options, int64_t channels, uint64_t seed,
+                                            int64_t index, int64_t sample);
 
 /// Image float32 [c, patch] and labels int16 [patch].
 struct AugmentedSample {

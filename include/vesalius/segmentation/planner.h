@@ -35,13 +35,13 @@ struct Configuration {
   std::vector<Normalisation> normalisation;
   std::vector<bool> use_mask_for_norm;
   bool batch_dice = false;
-  bool residual = false;                       ///< ResidualEncoderUNet; else PlainConvUNet
-  std::vector<int64_t> features;               ///< a stage each
-  std::vector<std::vector<int64_t>> kernels;   ///< a stage each
-  std::vector<std::vector<int64_t>> strides;   ///< a stage each, the first 1
-  std::vector<int64_t> blocks;                 ///< encoder: convolutions (plain) or residual blocks a stage
-  std::vector<int64_t> decoder_convolutions;   ///< a decoder stage each
-  std::string previous_stage, next_stage;      ///< of the cascade
+  bool residual = false;                      ///< ResidualEncoderUNet; else PlainConvUNet
+  std::vector<int64_t> features;              ///< a stage each
+  std::vector<std::vector<int64_t>> kernels;  ///< a stage each
+  std::vector<std::vector<int64_t>> strides;  ///< a stage each, the first 1
+  std::vector<int64_t> blocks;                ///< encoder: convolutions (plain) or residual blocks a stage
+  std::vector<int64_t> decoder_convolutions;  ///< a decoder stage each
+  std::string previous_stage, next_stage;     ///< of the cascade
   int64_t dimensions() const { return static_cast<int64_t>(patch_size.size()); }
 };
 

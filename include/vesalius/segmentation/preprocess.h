@@ -19,7 +19,7 @@ namespace vesalius::segmentation {
 /// What decides how a case is prepared, and how a result finds its way back. Made from plans, or read from a bundle.
 struct VESALIUS_API PreprocessPlan {
   std::array<int64_t, 3> transpose_forward{0, 1, 2};
-  std::vector<double> spacing;  ///< mm after transposition; 2 numbers for a 2D network, 3 else
+  std::vector<double> spacing;               ///< mm after transposition; 2 numbers for a 2D network, 3 else
   std::vector<Normalisation> normalisation;  ///< a channel each
   std::vector<bool> use_mask_for_norm;
   std::vector<ChannelStatistics> channels;
@@ -31,7 +31,7 @@ struct VESALIUS_API PreprocessPlan {
 
 /// How one image was prepared: what `restore_*` needs.
 struct PreprocessTrace {
-  Geometry geometry;                  ///< of the image as given
+  Geometry geometry;  ///< of the image as given
   std::array<int64_t, 3> transpose{0, 1, 2};
   Index3 shape_before_crop{};         ///< transposed
   Index3 crop_start{}, crop_shape{};  ///< transposed: the nonzero box
@@ -63,7 +63,8 @@ VESALIUS_API at::Tensor resample_logits_slab(const at::Tensor& logits, const Pre
 VESALIUS_API Mask restore_labels(const at::Tensor& logits, const PreprocessTrace& trace, const LabelSet& labels);
 /// Probabilities (softmax, or sigmoid for regions) float32 [k, z, y, x] on the geometry as given; outside the box the
 /// background's are 1 and the others' 0.
-VESALIUS_API Image restore_probabilities(const at::Tensor& logits, const PreprocessTrace& trace, const LabelSet& labels);
+VESALIUS_API Image restore_probabilities(const at::Tensor& logits, const PreprocessTrace& trace,
+                                         const LabelSet& labels);
 
 /// The rule of nnU-Net's resampling: the axis to treat by itself, or -1.
 VESALIUS_API int64_t separate_axis(const Vec3& spacing, const Vec3& new_spacing);
@@ -73,7 +74,8 @@ VESALIUS_API Index3 resampled_shape(const Index3& shape, const Vec3& spacing, co
 /// Resampling by nnU-Net's rules. `image` [c, z, y, x] float; order 3 or 1. @returns float32.
 VESALIUS_API at::Tensor resample_image_to(const at::Tensor& image, const Index3& shape, int64_t order,
                                           int64_t separate_axis);
-/// Of labels int16 [z, y, x]: each one's indicator linearly, ≥ 0.5; nearest along `separate_axis`.
+/// Of labels int16 [z, y, x]: each one's indicator linearly, the largest wins (of equal ones the nearest voxel's label, as in
+/// batchgenerators 0.25.5, which nnunetv2 2.8 resamples with); nearest along `separate_axis`.
 VESALIUS_API at::Tensor resample_labels_to(const at::Tensor& labels, const Index3& shape, int64_t separate_axis);
 
 /// Voxels of each class to sample patches from: min(10000, n), but at least 1 % of the class, without replacement, numpy's

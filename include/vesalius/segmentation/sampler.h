@@ -37,7 +37,8 @@ struct Batch {
 class VESALIUS_API BatchSampler {
  public:
   /// @throws InvalidArgument for no cases, or options that make no sense.
-  BatchSampler(std::vector<CachedCase> cases, SamplerOptions options, AugmentOptions augmentation, bool has_ignore = false);
+  BatchSampler(std::vector<CachedCase> cases, SamplerOptions options, AugmentOptions augmentation,
+               bool has_ignore = false);
   ~BatchSampler();
   BatchSampler(const BatchSampler&) = delete;
   BatchSampler& operator=(const BatchSampler&) = delete;

@@ -17,6 +17,8 @@ from .._vesalius.core import Image, Mask
 from .._vesalius.segmentation import ContrastResult, Model, NetworkSpec, Plan
 from . import losses, metrics, networks
 from .planning import (
+    AugmentOptions,
+    BatchSampler,
     CachedCase,
     Configuration,
     Dataset,
@@ -37,6 +39,8 @@ from .planning import (
 )
 
 __all__ = [
+    "AugmentOptions",
+    "BatchSampler",
     "CachedCase",
     "Configuration",
     "ContrastResult",

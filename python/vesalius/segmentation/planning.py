@@ -16,6 +16,8 @@ from .. import _check
 from .._vesalius import segmentation as _c
 from .._vesalius.core import Image, Mask
 from .._vesalius.segmentation import (
+    AugmentOptions,
+    BatchSampler,
     CachedCase,
     Configuration,
     Dataset,
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     Progress = Callable[[int, int, str], None] | None
 
 __all__ = [
+    "AugmentOptions",
+    "BatchSampler",
     "CachedCase",
     "Configuration",
     "Dataset",
@@ -197,6 +201,4 @@ def preprocess_dataset(
     whole cases only; the next one goes on."""
     if not dataset.cases:
         raise InvalidArgument(f"the dataset {dataset.name} has no cases")
-    return int(
-        _c.preprocess_dataset(dataset, PreprocessPlan(plans, configuration), os.fspath(folder), jobs, progress)
-    )
+    return int(_c.preprocess_dataset(dataset, PreprocessPlan(plans, configuration), os.fspath(folder), jobs, progress))

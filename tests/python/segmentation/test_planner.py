@@ -28,9 +28,7 @@ def plan_of(given: dict, preset: str) -> seg.Plans:
     n = given["n"]
     spread = lambda rows: [rows[i % len(rows)] for i in range(n)] if len(rows) in (1, n) else rows  # noqa: E731
     spacings, shapes = spread(given["spacings"]), spread(given["shapes"])
-    statistics = dict.fromkeys(
-        ["mean", "median", "std", "min", "max", "percentile_00_5", "percentile_99_5"], 1.0
-    )
+    statistics = dict.fromkeys(["mean", "median", "std", "min", "max", "percentile_00_5", "percentile_99_5"], 1.0)
     print_ = seg.Fingerprint.from_json(
         json.dumps(
             {
