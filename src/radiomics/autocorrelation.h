@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <ATen/core/Tensor.h>
+#include <cstdint>
 
 #include <vesalius/core/geometry.h>
 
@@ -15,8 +15,9 @@ struct PairSums {
   double differences = 0;  ///< Σ w (x1 - x2)²
 };
 
-/// Exact, by FFT over the box: O(n log n) in its voxels. `centred` is float64 `[z, y, x]` with the mean taken off and 0
-/// outside the mask; `mask` float64 0 or 1.
-PairSums pair_sums(const at::Tensor& centred, const at::Tensor& mask, const Vec3& spacing);
+/// Exact, by Fourier transform over the box: O(n log n) in its voxels. `voxels` and `mask` are `[z, y, x]` of `size`; what lies
+/// outside the mask isn't looked at. Takes up to `memory` bytes beyond the few planes that it must have.
+PairSums pair_sums(const double* voxels, const bool* mask, const Index3& size, double mean, const Vec3& spacing,
+                   int64_t memory);
 
 }  // namespace vesalius::radiomics

@@ -125,13 +125,13 @@ const FeatureRow& find_feature(std::string_view name) {
 std::vector<Column> columns(const Settings& settings) {
   settings.validate();
   std::vector<Column> out;
-  const auto rows = catalogue();
-  for (const Family* family : chosen_families(settings))
+  for (const Family* family : chosen_families(settings)) {
+    const FeatureRow* row = catalogue().data();  // as the families follow each other there
+    for (const Family* before = all_families().data(); before != family; ++before) row += before->rows.size();
     for (const Variant& variant : family->variants(settings))
-      for (const FeatureRow& row : family->rows) {
-        const auto known = std::ranges::find(rows, row.name, &FeatureRow::name);
-        out.push_back({std::string(row.name) + variant.suffix, &*known});
-      }
+      for (size_t k = 0; k < family->rows.size(); ++k)
+        out.push_back({std::string(row[k].name) + variant.suffix, row + k});
+  }
   return out;
 }
 

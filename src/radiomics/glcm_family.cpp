@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <vesalius/radiomics/detail/glcm_features_kernel.h>
+#include <algorithm>
+#include <mutex>
+
+#include <ATen/Parallel.h>
 
 #include <vesalius/core/device.h>
+#include <vesalius/radiomics/detail/glcm_features_kernel.h>
+#include <vesalius/radiomics/detail/radix_sort.h>
+#include <vesalius/radiomics/detail/texture_kernel.h>
+#include <vesalius/radiomics/detail/vectorised.h>
 #include <vesalius/radiomics/glcm.h>
 
 #include "radiomics/family.h"
@@ -10,44 +17,68 @@ namespace vesalius::radiomics {
 namespace glcm {
 
 using detail::Glcm;
-using detail::total;
+using detail::over;
+using Offset = std::array<int64_t, 3>;
 
 // Sums over one marginal or one diagonal are written with it where the standard says that both are the same.
-Value joint_maximum(const Glcm& g) { return xt::amax(g.p)(); }
+Value joint_maximum(const Glcm& g) { return g.max; }
 Value joint_average(const Glcm& g) { return g.mu; }
-Value joint_variance(const Glcm& g) { return total(xt::square(g.i - g.mu) * g.p_row); }
+Value joint_variance(const Glcm& g) { return g.variance; }
 Value joint_entropy(const Glcm& g) { return g.hxy; }
-Value difference_average(const Glcm& g) { return total(g.k_minus * g.p_minus); }
+double mean_difference(const Glcm& g) {
+  return over(g.p_minus, 0, [](double k, double p) { return k * p; });
+}
+double mean_sum(const Glcm& g) {
+  return over(g.p_plus, 2, [](double k, double p) { return k * p; });
+}
+Value difference_average(const Glcm& g) { return mean_difference(g); }
 Value difference_variance(const Glcm& g) {
-  return total(xt::square(g.k_minus - total(g.k_minus * g.p_minus)) * g.p_minus);
+  const double mu = mean_difference(g);
+  return over(g.p_minus, 0, [&](double k, double p) { return (k - mu) * (k - mu) * p; });
 }
-Value difference_entropy(const Glcm& g) { return detail::entropy(g.p_minus); }
-Value sum_average(const Glcm& g) { return total(g.k_plus * g.p_plus); }
-Value sum_variance(const Glcm& g) { return total(xt::square(g.k_plus - total(g.k_plus * g.p_plus)) * g.p_plus); }
-Value sum_entropy(const Glcm& g) { return detail::entropy(g.p_plus); }
-Value angular_second_moment(const Glcm& g) { return total(xt::square(g.p)); }
-Value contrast(const Glcm& g) { return total(xt::square(g.k_minus) * g.p_minus); }
-Value inverse_difference(const Glcm& g) { return total(g.p_minus / (1.0 + g.k_minus)); }
-Value inverse_difference_normalised(const Glcm& g) { return total(g.p_minus / (1.0 + g.k_minus / g.n)); }
-Value inverse_difference_moment(const Glcm& g) { return total(g.p_minus / (1.0 + xt::square(g.k_minus))); }
+Value difference_entropy(const Glcm& g) { return g.h_minus; }
+Value sum_average(const Glcm& g) { return mean_sum(g); }
+Value sum_variance(const Glcm& g) {
+  const double mu = mean_sum(g);
+  return over(g.p_plus, 2, [&](double k, double p) { return (k - mu) * (k - mu) * p; });
+}
+Value sum_entropy(const Glcm& g) { return g.h_plus; }
+Value angular_second_moment(const Glcm& g) { return g.squares; }
+Value contrast(const Glcm& g) {
+  return over(g.p_minus, 0, [](double k, double p) { return k * k * p; });
+}
+Value inverse_difference(const Glcm& g) {
+  return over(g.p_minus, 0, [](double k, double p) { return p / (1 + k); });
+}
+Value inverse_difference_normalised(const Glcm& g) {
+  const auto n = static_cast<double>(g.n);
+  return over(g.p_minus, 0, [&](double k, double p) { return p / (1 + k / n); });
+}
+Value inverse_difference_moment(const Glcm& g) {
+  return over(g.p_minus, 0, [](double k, double p) { return p / (1 + k * k); });
+}
 Value inverse_difference_moment_normalised(const Glcm& g) {
-  return total(g.p_minus / (1.0 + xt::square(g.k_minus / g.n)));
+  const auto n = static_cast<double>(g.n);
+  return over(g.p_minus, 0, [&](double k, double p) { return p / (1 + k / n * (k / n)); });
 }
-Value inverse_variance(const Glcm& g) {
-  using namespace xt::placeholders;  // k = 0 is the diagonal itself
-  return total(xt::view(g.p_minus, xt::range(1, _)) / xt::square(xt::view(g.k_minus, xt::range(1, _))));
+Value inverse_variance(const Glcm& g) {  // k = 0 is the diagonal itself
+  return over(g.p_minus, 0, [](double k, double p) { return k > 0 ? p / (k * k) : 0; });
 }
-Value autocorrelation(const Glcm& g) { return total(xt::view(g.i, xt::all(), xt::newaxis()) * g.i * g.p); }
+Value autocorrelation(const Glcm& g) { return g.ij; }
 Value correlation(const Glcm& g) {
-  const double variance = total(xt::square(g.i - g.mu) * g.p_row);
-  if (variance == 0)
+  if (g.variance == 0)
     return undefined("co-occurring voxels all have the same grey level: correlation divides by its variance");
-  const auto centred = xt::eval(g.i - g.mu);
-  return total(xt::view(centred, xt::all(), xt::newaxis()) * centred * g.p) / variance;
+  return g.covariance / g.variance;
 }
-Value cluster_tendency(const Glcm& g) { return total(xt::pow<2>(g.k_plus - 2 * g.mu) * g.p_plus); }
-Value cluster_shade(const Glcm& g) { return total(xt::pow<3>(g.k_plus - 2 * g.mu) * g.p_plus); }
-Value cluster_prominence(const Glcm& g) { return total(xt::pow<4>(g.k_plus - 2 * g.mu) * g.p_plus); }
+double cluster(const Glcm& g, int power) {
+  return over(g.p_plus, 2, [&](double k, double p) {
+    const double d = k - 2 * g.mu;
+    return (power == 2 ? d * d : power == 3 ? d * d * d : d * d * (d * d)) * p;
+  });
+}
+Value cluster_tendency(const Glcm& g) { return cluster(g, 2); }
+Value cluster_shade(const Glcm& g) { return cluster(g, 3); }
+Value cluster_prominence(const Glcm& g) { return cluster(g, 4); }
 // p symmetric: HXY1 = -ΣΣ p_ij log2(p_i. p_.j) = 2 HX, and HXY2 = -ΣΣ p_i. p_.j log2(p_i. p_.j) = 2 HX.
 Value information_correlation_1(const Glcm& g) {
   if (g.hx == 0)
@@ -130,39 +161,150 @@ constexpr Row<Glcm> kTable[] = {
      information_correlation_2},
 };
 
+/// The matrices of one dimension (3D, 2.5D, 2D) and distance: of each direction, and of all of them summed. Only those
+/// that the settings ask for are made.
+struct Matrices {
+  std::vector<Glcm> each, merged;
+};
+void append(std::vector<Glcm>& list, const detail::GlcmSums& sums) {
+  if (auto matrix = sums.finish()) list.push_back(std::move(*matrix));
+}
+
+/// Beyond so many cells a table isn't filled, but the pairs are sorted: work stays in proportion to the voxels.
+int64_t most_cells(const Levels& levels) { return std::max<int64_t>(65536, 16 * levels.voxels); }
+
+/// The table of one direction in slices [from, to), into `counts`; `other` is as long, or empty.
+void count(const Levels& levels, const Offset& offset, int64_t from, int64_t to, int64_t limit,
+           std::vector<uint32_t>& counts, std::vector<uint32_t>& other) {
+  std::ranges::fill(counts, 0);
+  std::ranges::fill(other, 0);
+  levels.visit([&](const auto& box) {
+    detail::vectorised([&] {
+      detail::count_pairs(box, offset, from, to, limit, counts.data(), other.empty() ? counts.data() : other.data());
+    });
+  });
+  for (size_t k = 0; k < other.size(); ++k) counts[k] += other[k];
+}
+
+void add_tables(const Levels& levels, std::span<const Offset> offsets, int64_t from, int64_t to, bool each, bool merged,
+                Matrices& out) {
+  const int64_t cells = (levels.n + 1) * (levels.n + 1), directions = static_cast<int64_t>(offsets.size());
+  std::vector<uint32_t> sum(merged ? cells : 0);
+  std::vector<std::vector<Glcm>> own(directions);
+  std::mutex mutex;
+  const int64_t grain = levels.voxels < 20000 ? directions : 1;
+  at::parallel_for(0, directions, grain, [&](int64_t begin, int64_t end) {
+    std::vector<uint32_t> counts(cells), other(cells <= 4096 && levels.voxels > cells ? cells : 0);
+    for (int64_t d = begin; d < end; ++d) {
+      count(levels, offsets[d], from, to, to, counts, other);
+      if (each) {
+        detail::GlcmSums sums(levels.n);
+        sums.add_table(counts.data());
+        append(own[d], sums);
+      }
+      if (!merged) continue;
+      const std::lock_guard lock(mutex);
+      for (int64_t k = 0; k < cells; ++k) sum[k] += counts[k];
+    }
+  });
+  for (auto& list : own) std::ranges::move(list, std::back_inserter(out.each));
+  if (!merged) return;
+  detail::GlcmSums sums(levels.n);
+  sums.add_table(sum.data());
+  append(out.merged, sums);
+}
+
+void add_sorted(const Levels& levels, std::span<const Offset> offsets, int64_t from, int64_t to, bool each, bool merged,
+                Matrices& out) {
+  const int64_t width = levels.n + 1;
+  std::vector<uint64_t> all;
+  const auto finish = [&](std::vector<uint64_t>& pairs, std::vector<Glcm>& list) {
+    detail::radix_sort(pairs);
+    detail::GlcmSums sums(levels.n);
+    for (size_t k = 0; k < pairs.size();) {
+      const uint64_t key = pairs[k];
+      int64_t count = 0;
+      for (; k < pairs.size() && pairs[k] == key; ++k) ++count;
+      const auto i = static_cast<int64_t>(key / width), j = static_cast<int64_t>(key % width);
+      i == j ? sums.add_equal(i, count) : sums.add(i, j, count);
+    }
+    append(list, sums);
+  };
+  for (const Offset& offset : offsets) {
+    std::vector<uint64_t> pairs;
+    levels.visit([&](const auto& box) {
+      detail::for_each_pair_row(box, offset, from, to, to, [&](const auto* p, const auto* q, int64_t n) {
+        for (int64_t x = 0; x < n; ++x)
+          if (p[x] != 0 && q[x] != 0)
+            pairs.push_back(static_cast<uint64_t>(std::min(p[x], q[x])) * width + std::max(p[x], q[x]));
+      });
+    });
+    if (merged) all.insert(all.end(), pairs.begin(), pairs.end());
+    if (each) finish(pairs, out.each);
+  }
+  if (merged) finish(all, out.merged);
+}
+
+/// Counted on the image's device, where kernels for it are there.
+void add_on_device(const Levels& levels, const at::Tensor& voxels, const at::Tensor& offsets, bool each, bool merged,
+                   Matrices& out) {
+  const at::Tensor counts = glcm_counts(voxels, offsets, levels.n).cpu().contiguous();
+  const auto add = [&](const int64_t* c, std::vector<Glcm>& list) {
+    detail::GlcmSums sums(levels.n);
+    for (int64_t i = 1; i <= levels.n; ++i)
+      for (int64_t j = i; j <= levels.n; ++j) {
+        const int64_t there = c[(i - 1) * levels.n + j - 1], back = c[(j - 1) * levels.n + i - 1];
+        if (i == j && there) sums.add_equal(i, there);
+        if (i != j && there + back) sums.add(i, j, there + back);
+      }
+    append(list, sums);
+  };
+  const int64_t cells = levels.n * levels.n;
+  for (int64_t d = 0; each && d < counts.size(0); ++d) add(counts.const_data_ptr<int64_t>() + d * cells, out.each);
+  if (merged) add(counts.sum(0).contiguous().const_data_ptr<int64_t>(), out.merged);
+}
+
+Matrices make(const Roi& roi, int64_t distance, bool in_slice, bool by_slice, bool each, bool merged) {
+  const Levels& levels = roi.levels();
+  std::vector<Offset> offsets;
+  for (const auto& [z, y, x] : detail::kDirections)
+    if (!in_slice || z == 0) offsets.push_back({z * distance, y * distance, x * distance});
+  Matrices out;
+  const int64_t depth = levels.size[0], parts = by_slice ? depth : 1;
+  const bool on_device = roi.device().is_cuda() && load_cuda_kernels();
+  const at::Tensor moved = on_device ? levels.tensor().to(roi.device()) : at::Tensor();
+  for (int64_t part = 0; part < parts; ++part) {
+    if (by_slice && levels.of_slice[part] == 0) continue;
+    const int64_t from = by_slice ? part : 0, to = by_slice ? part + 1 : depth;
+    if (on_device)
+      add_on_device(levels, moved.narrow(0, from, to - from), neighbour_offsets(distance, in_slice), each, merged, out);
+    else if ((levels.n + 1) * (levels.n + 1) > most_cells(levels))
+      add_sorted(levels, offsets, from, to, each, merged, out);
+    else
+      add_tables(levels, offsets, from, to, each, merged, out);
+  }
+  return out;
+}
+
 /// One matrix for each that the aggregation averages over (section 3.6, "Aggregating features"); empty ones are left out.
 std::vector<Glcm> prepare(const Roi& roi, const Variant& variant) {
-  Levels levels = roi.levels();
-  if (roi.device().is_cuda() && load_cuda_kernels()) levels.voxels = levels.voxels.to(roi.device());
-  const bool in_slice =
-      variant.aggregation != Aggregation::averaged_3d && variant.aggregation != Aggregation::merged_3d;
-  const at::Tensor offsets = neighbour_offsets(variant.distance, in_slice);
-  std::vector<Glcm> matrices;
-  const auto add = [&](at::Tensor counts, bool merge) {  // counts [directions, n, n]
-    if (merge) counts = counts.sum(0, /*keepdim=*/true);
-    counts = counts.cpu().contiguous();
-    const int64_t cells = levels.n * levels.n;
-    for (int64_t d = 0; d < counts.size(0); ++d)
-      if (auto matrix = Glcm::from_counts(counts.const_data_ptr<int64_t>() + d * cells, levels.n))
-        matrices.push_back(std::move(*matrix));
+  struct Pair {
+    Aggregation each, merged;
+    const char* key;
   };
-  switch (variant.aggregation) {
-    case Aggregation::averaged_2d:
-    case Aggregation::slice_merged_2d:
-      for (int64_t z = 0; z < levels.voxels.size(0); ++z)
-        add(glcm_counts(levels.voxels.narrow(0, z, 1), offsets, levels.n),
-            variant.aggregation == Aggregation::slice_merged_2d);
-      break;
-    case Aggregation::direction_merged:  // slices are summed by counting them together
-    case Aggregation::averaged_3d:
-      add(glcm_counts(levels.voxels, offsets, levels.n), false);
-      break;
-    case Aggregation::merged_2_5d:
-    case Aggregation::merged_3d:
-      add(glcm_counts(levels.voxels, offsets, levels.n), true);
-      break;
-  }
-  return matrices;
+  constexpr Pair kPairs[] = {{Aggregation::averaged_3d, Aggregation::merged_3d, "glcm 3D "},
+                             {Aggregation::direction_merged, Aggregation::merged_2_5d, "glcm 2.5D "},
+                             {Aggregation::averaged_2d, Aggregation::slice_merged_2d, "glcm 2D "}};
+  const auto* pair = std::ranges::find_if(
+      kPairs, [&](const Pair& p) { return variant.aggregation == p.each || variant.aggregation == p.merged; });
+  const auto asked = [&](Aggregation a) {
+    return std::ranges::find(roi.settings().aggregation, to_string(a)) != roi.settings().aggregation.end() ||
+           variant.aggregation == a;
+  };
+  const Matrices& matrices = roi.cached<Matrices>(pair->key + std::to_string(variant.distance), [&] {
+    return make(roi, variant.distance, pair != kPairs, pair == kPairs + 2, asked(pair->each), asked(pair->merged));
+  });
+  return variant.aggregation == pair->each ? matrices.each : matrices.merged;
 }
 
 }  // namespace glcm

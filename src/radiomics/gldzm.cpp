@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "radiomics/size_matrix.h"
+#include "radiomics/zones.h"
 
 namespace vesalius::radiomics {
 namespace gldzm {
@@ -47,17 +47,8 @@ constexpr Row<SizeMatrix> kTable[] = {
      size_matrix::entropy},
 };
 
-/// Distances are to the border of the morphological mask, zones lie in the intensity mask.
 std::vector<SizeMatrix> prepare(const Roi& roi, const Variant& variant) {
-  return zone_matrices(
-      roi, variant, [&](const detail::PaddedLevels& padded, bool in_slice, int64_t slice, SizeCounts& counts) {
-        const auto& size = padded.box.size;
-        const detail::PaddedLevels mask(roi.morphological().const_data_ptr<bool>() + slice * size[1] * size[2],
-                                        {size[0], size[1], size[2]});
-        const auto distance = detail::border_distance(mask, in_slice);
-        detail::for_each_zone(padded, in_slice, distance,
-                              [&](int64_t level, int64_t, int32_t nearest) { counts.add(level, nearest); });
-      });
+  return zone_matrices(roi, variant).distances;
 }
 
 }  // namespace gldzm

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <vesalius/radiomics/glcm.h>
+#include <ATen/Parallel.h>
 
 #include "radiomics/size_matrix.h"
 
@@ -57,37 +57,73 @@ constexpr Row<SizeMatrix> kTable[] = {
      size_matrix::entropy},
 };
 
-/// Merged matrices stand for as many voxels as there are in each of them, so that the run percentage stays below 1.
-std::vector<SizeMatrix> prepare(const Roi& roi, const Variant& variant) {
-  const Levels& levels = roi.levels();
-  const bool in_slice =
-      variant.aggregation != Aggregation::averaged_3d && variant.aggregation != Aggregation::merged_3d;
-  const at::Tensor offsets = neighbour_offsets(1, in_slice);
-  const int64_t directions = offsets.size(0);
-  const bool by_direction = variant.aggregation == Aggregation::averaged_2d ||
-                            variant.aggregation == Aggregation::direction_merged ||
-                            variant.aggregation == Aggregation::averaged_3d;
-  const bool by_slice =
-      variant.aggregation == Aggregation::averaged_2d || variant.aggregation == Aggregation::slice_merged_2d;
-  std::vector<SizeMatrix> out;
-  std::vector<SizeCounts> matrices(by_direction ? directions : 1, SizeCounts(levels.n));
-  const auto flush = [&] {
-    for (auto& counts : matrices) {
-      if (!counts.empty()) out.push_back(counts.finish());
-      counts = SizeCounts(levels.n);
-    }
-  };
-  for_each_part(levels, in_slice, [&](const detail::PaddedLevels& padded, int64_t) {
-    for (int64_t d = 0; d < directions; ++d) {
-      SizeCounts& counts = matrices[by_direction ? d : 0];
-      counts.add_voxels(static_cast<int64_t>(padded.inside.size()));
-      detail::for_each_run(padded, padded.box.step(offsets.const_data_ptr<int64_t>() + 3 * d),
-                           [&](int64_t level, int64_t length) { counts.add(level, length); });
-    }
-    if (by_slice) flush();
+/// The matrices of one dimension (3D, 2.5D, 2D): of each direction, and of all of them summed.
+struct Matrices {
+  std::vector<SizeMatrix> each, merged;
+};
+
+SizeCounts runs_along(const Levels& levels, std::span<const int64_t> counts, int64_t voxels,
+                      const std::array<int64_t, 3>& offset, int64_t from, int64_t to) {
+  SizeCounts out(levels.n);
+  out.add_voxels(voxels);
+  const auto add = [&](int64_t level, int64_t length) { out.add(level, length); };
+  const bool wide = std::ranges::max(levels.size) >= 65535;
+  levels.visit([&]<class Box>(const Box& box) {
+    using Level = typename Box::Level;
+    detail::vectorised([&] {
+      if (wide)
+        detail::for_each_long_run<Level, uint32_t>(box, offset, from, to, add);
+      else
+        detail::for_each_long_run<Level, uint16_t>(box, offset, from, to, add);
+    });
   });
-  flush();
+  out.add_singles(counts);
   return out;
+}
+
+std::vector<int64_t> counts_of_slice(const Levels& levels, int64_t z) {
+  std::vector<int64_t> counts(levels.n + 1);
+  levels.visit([&](const auto& box) {
+    for (int64_t y = 0; y < box.ny; ++y)
+      for (int64_t x = box.range(z, y).first; x < box.range(z, y).end; ++x) ++counts[box.at(z, y)[x]];
+  });
+  counts[0] = 0;
+  return counts;
+}
+
+/// Merged matrices stand for as many voxels as there are in each of them, so that the run percentage stays below 1.
+Matrices make(const Roi& roi, bool in_slice, bool by_slice) {
+  const Levels& levels = roi.levels();
+  const int64_t directions = in_slice ? 4 : 13;
+  Matrices out;
+  for_each_part(levels, by_slice, [&](int64_t from, int64_t to) {
+    const std::vector<int64_t> counts = by_slice ? counts_of_slice(levels, from) : levels.counts;
+    const int64_t voxels = by_slice ? levels.of_slice[from] : levels.voxels;
+    std::vector<SizeCounts> runs(directions, SizeCounts(0));
+    at::parallel_for(0, directions, voxels < 20000 ? directions : 1, [&](int64_t begin, int64_t end) {
+      for (int64_t d = begin; d < end; ++d)
+        runs[d] = runs_along(levels, counts, voxels, detail::kDirections[d], from, to);
+    });
+    SizeCounts all(levels.n);
+    for (const SizeCounts& r : runs) {
+      out.each.push_back(r.finish());
+      all.add(r);
+    }
+    out.merged.push_back(all.finish());
+  });
+  return out;
+}
+
+std::vector<SizeMatrix> prepare(const Roi& roi, const Variant& variant) {
+  const auto a = variant.aggregation;
+  const bool in_slice = a != Aggregation::averaged_3d && a != Aggregation::merged_3d;
+  const bool by_slice = a == Aggregation::averaged_2d || a == Aggregation::slice_merged_2d;
+  const Matrices& matrices = roi.cached<Matrices>(by_slice   ? "glrlm 2D"
+                                                  : in_slice ? "glrlm 2.5D"
+                                                             : "glrlm 3D",
+                                                  [&] { return make(roi, in_slice, by_slice); });
+  const bool merged = a == Aggregation::merged_3d || a == Aggregation::merged_2_5d || a == Aggregation::slice_merged_2d;
+  return merged ? matrices.merged : matrices.each;
 }
 
 }  // namespace glrlm

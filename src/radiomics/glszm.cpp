@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "radiomics/size_matrix.h"
+#include "radiomics/zones.h"
 
 namespace vesalius::radiomics {
 namespace glszm {
@@ -55,13 +55,7 @@ constexpr Row<SizeMatrix> kTable[] = {
      size_matrix::entropy},
 };
 
-std::vector<SizeMatrix> prepare(const Roi& roi, const Variant& variant) {
-  return zone_matrices(roi, variant,
-                       [](const detail::PaddedLevels& padded, bool in_slice, int64_t, SizeCounts& counts) {
-                         detail::for_each_zone(padded, in_slice, {},
-                                               [&](int64_t level, int64_t size, int32_t) { counts.add(level, size); });
-                       });
-}
+std::vector<SizeMatrix> prepare(const Roi& roi, const Variant& variant) { return zone_matrices(roi, variant).sizes; }
 
 }  // namespace glszm
 

@@ -122,10 +122,7 @@ constexpr Row<Histogram> kTable[] = {
 std::vector<Histogram> prepare(const Roi& roi, const Variant&) {
   Histogram h;
   const Levels& levels = roi.levels();
-  std::vector<int64_t> counts(levels.n + 1, 0);
-  const int32_t* level = levels.voxels.const_data_ptr<int32_t>();
-  for (int64_t i = 0; i < levels.voxels.numel(); ++i) ++counts[level[i]];
-  h.counts.assign(counts.begin() + 1, counts.end());  // 0 is outside
+  h.counts.assign(levels.counts.begin() + 1, levels.counts.end());  // 0 is outside
   h.x = detail::describe_counts(h.counts);
   const int64_t n = levels.n;
   const auto& c = h.counts;

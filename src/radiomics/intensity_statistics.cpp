@@ -88,7 +88,7 @@ constexpr Row<Distribution> kTable[] = {
      root_mean_square},
 };
 
-std::vector<Distribution> prepare(const Roi& roi, const Variant&) { return {detail::describe(roi.voxels())}; }
+std::vector<Distribution> prepare(const Roi& roi, const Variant&) { return {roi.distribution()}; }
 
 }  // namespace intensity_statistics
 

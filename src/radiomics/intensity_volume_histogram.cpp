@@ -1,43 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cmath>
 
 #include <vesalius/image/discretise.h>
+#include <vesalius/radiomics/detail/vectorised.h>
 
 #include "radiomics/family.h"
 
 namespace vesalius::radiomics {
 namespace intensity_volume_histogram {
 
-/// Discretised intensities, sorted, and the range of which fractions are taken. Level i stands for the intensity
+/// Discretised intensities, and the range of which fractions are taken. Level i stands for the intensity
 /// `offset + step · i`.
 struct Volume {
-  std::vector<int64_t> levels;
+  int64_t n = 0;
   int64_t low = 0, high = 0;  ///< the ends of G
   double offset = 0, step = 1;
+  double at_least_10 = 0, at_least_90 = 0;       ///< voxels with at least 10 and 90 % of G
+  int64_t reached_by_10 = 0, reached_by_90 = 0;  ///< the highest level that more than 10 and 90 % of the voxels reach
+  double area = 0;                               ///< under ν(γ)
 };
 
-/// ν: the share of voxels at least as intense as `percent` of the range.
-Value volume_at(const Volume& v, int64_t percent) {
-  if (v.high == v.low)
-    return undefined(
-        "all intensities are equal, and the setting \"resegment\" gives no range: there are no fractions of it");
-  const int64_t level = v.low + (percent * (v.high - v.low) + 99) / 100;
-  const auto at_least = v.levels.end() - std::ranges::lower_bound(v.levels, level);
-  return static_cast<double>(at_least) / static_cast<double>(v.levels.size());
+constexpr const char* kNoRange =
+    "all intensities are equal, and the setting \"resegment\" gives no range: there are no fractions of it";
+
+/// The least level with at least `percent` of the range.
+int64_t level_at(const Volume& v, int64_t percent) { return v.low + (percent * (v.high - v.low) + 99) / 100; }
+
+/// ν: the share of voxels at least as intense as a share of the range.
+Value volume_at(const Volume& v, double at_least) {
+  return v.high == v.low ? undefined(kNoRange) : Value(at_least / static_cast<double>(v.n));
 }
 
-/// The least level that at most `percent` of the voxels reach. Where more of them have the highest, it is the one above.
-Value intensity_at(const Volume& v, int64_t percent) {
-  const auto n = static_cast<int64_t>(v.levels.size());
-  const int64_t allowed = percent * n / 100;  // fewer than n: there is a highest voxel that is too many
-  const int64_t level = std::max(v.low, v.levels[n - 1 - allowed] + 1);
-  return v.offset + v.step * static_cast<double>(level);
+/// The least level that at most so many of the voxels reach. Where more of them have the highest, it is the one above.
+Value intensity_at(const Volume& v, int64_t reached) {
+  return v.offset + v.step * static_cast<double>(std::max(v.low, reached + 1));
 }
 
-Value volume_10(const Volume& v) { return volume_at(v, 10); }
-Value volume_90(const Volume& v) { return volume_at(v, 90); }
-Value intensity_10(const Volume& v) { return intensity_at(v, 10); }
-Value intensity_90(const Volume& v) { return intensity_at(v, 90); }
+Value volume_10(const Volume& v) { return volume_at(v, v.at_least_10); }
+Value volume_90(const Volume& v) { return volume_at(v, v.at_least_90); }
+Value intensity_10(const Volume& v) { return intensity_at(v, v.reached_by_10); }
+Value intensity_90(const Volume& v) { return intensity_at(v, v.reached_by_90); }
 Value volume_difference(const Volume& v) {
   const Value ten = volume_10(v);
   return ten.reason ? ten : Value(ten.value - volume_90(v).value);
@@ -66,7 +69,7 @@ constexpr double kWhole = 9007199254740992.0;  // 2^53: beyond it every double i
 
 /// The finite ends of the re-segmentation range, else the region's.
 std::pair<double, double> range_of(const Roi& roi) {
-  auto [low, high] = std::ranges::minmax(roi.voxels());
+  double low = roi.distribution().min, high = roi.distribution().max;
   if (const auto& given = roi.settings().resegment) {
     if (std::abs((*given)[0]) < kWhole) low = (*given)[0];
     if (std::abs((*given)[1]) < kWhole) high = (*given)[1];
@@ -74,12 +77,73 @@ std::pair<double, double> range_of(const Roi& roi) {
   return {low, high};
 }
 
-std::vector<int64_t> levels_of(const at::Tensor& bins) {
-  std::vector<int64_t> levels;
-  const int32_t* bin = bins.const_data_ptr<int32_t>();
-  for (int64_t i = 0; i < bins.numel(); ++i)
-    if (bin[i] > 0) levels.push_back(bin[i]);
+/// As `image::discretise_bin_number`, which says what is wrong with a setting.
+std::vector<int64_t> numbered(const Roi& roi, int64_t bins) {
+  const double low = roi.distribution().min, high = roi.distribution().max, range = high - low;
+  if (bins < 1 || bins > image::kMaxBins || !std::isfinite(range))
+    image::discretise_bin_number(roi.intensities(), roi.intensity_mask(), bins);
+  std::vector<int64_t> levels(roi.voxels().size(), 1);
+  if (range == 0) return levels;
+  const auto n = static_cast<double>(bins);
+  const double* x = roi.voxels().data();
+  detail::vectorised([&] {
+    for (size_t k = 0; k < levels.size(); ++k) {
+      const double bin = std::floor((x[k] - low) * n / range) + 1;
+      levels[k] = static_cast<int32_t>(bin < n ? bin : n);
+    }
+  });
   return levels;
+}
+
+/// As `image::discretise_bin_width`.
+std::vector<int64_t> sized(const Roi& roi, double width, double lower) {
+  const double most = std::floor((roi.distribution().max - lower) / width) + 1;
+  if (!(width > 0) || !std::isfinite(width) || !std::isfinite(lower) || roi.distribution().min < lower ||
+      !(most <= image::kMaxBins))
+    image::discretise_bin_width(roi.intensities(), roi.intensity_mask(), width, lower);
+  std::vector<int64_t> levels(roi.voxels().size());
+  for (size_t k = 0; k < levels.size(); ++k)
+    levels[k] = static_cast<int64_t>(std::floor((roi.voxels()[k] - lower) / width)) + 1;
+  return levels;
+}
+
+/// Fills what the features are made of; `levels` are left in another order.
+void measure(Volume& v, std::vector<int64_t>& levels) {
+  v.n = static_cast<int64_t>(levels.size());
+  const int64_t ten = level_at(v, 10), ninety = level_at(v, 90);
+  int64_t at_least_10 = 0, at_least_90 = 0, on_low = 0, on_high = 0;
+  double levels_reached = 0;
+  detail::vectorised([&] {
+    for (const int64_t level : levels) {
+      at_least_10 += level >= ten, at_least_90 += level >= ninety;
+      levels_reached += static_cast<double>(std::clamp<int64_t>(level - v.low + 1, 0, v.high - v.low + 1));
+      on_low += level >= v.low, on_high += level >= v.high;
+    }
+  });
+  v.at_least_10 = static_cast<double>(at_least_10), v.at_least_90 = static_cast<double>(at_least_90);
+  // Σ ν over the levels of G counts each voxel once for each level that it reaches; the ends count half (trapezoids).
+  if (v.high > v.low)
+    v.area = (levels_reached - 0.5 * static_cast<double>(on_low + on_high)) / static_cast<double>(v.n) /
+             static_cast<double>(v.high - v.low);
+  const auto select = [&](int64_t percent) {
+    const int64_t rank =
+        v.n - 1 - percent * v.n / 100;  // fewer than all may reach it: there is a highest that is too many
+    std::ranges::nth_element(levels, levels.begin() + rank);
+    return levels[rank];
+  };
+  const auto [least, most] = std::ranges::minmax(levels);
+  if (most - least > 65536) {
+    v.reached_by_10 = select(10), v.reached_by_90 = select(90);
+    return;
+  }
+  std::vector<int64_t> count(most - least + 1);
+  for (const int64_t level : levels) ++count[level - least];
+  const auto find = [&, least = least](int64_t percent) {
+    int64_t rank = v.n - 1 - percent * v.n / 100, level = 0;
+    for (; rank >= count[level]; ++level) rank -= count[level];
+    return least + level;
+  };
+  v.reached_by_10 = find(10), v.reached_by_90 = find(90);
 }
 
 /// Section 3.5's three cases. Of fixed bin size, intensities are those of the bins' centres, and so are the ends of G.
@@ -89,25 +153,26 @@ std::vector<Volume> prepare(const Roi& roi, const Variant&) {
   const auto [low, high] = range_of(roi);
   const bool whole =
       std::ranges::all_of(roi.voxels(), [](double x) { return x == std::round(x) && std::abs(x) < kWhole; });
+  std::vector<int64_t> levels;
   if (settings.ivh_bin_width && !settings.ivh_bin_count) {
     const double width = *settings.ivh_bin_width;
-    v.levels = levels_of(image::discretise_bin_width(roi.intensities(), roi.intensity_mask(), width, low).contiguous());
+    levels = sized(roi, width, low);
     v.step = width, v.offset = low - 0.5 * width;
     v.low = 1;
     // The bins that the range fills; without one, those up to the highest voxel's.
     const bool given = settings.resegment && high == (*settings.resegment)[1];
     v.high = given ? std::max<int64_t>(1, static_cast<int64_t>(std::ceil((high - low) / width - 1e-9)))
-                   : *std::ranges::max_element(v.levels);
+                   : std::ranges::max(levels);
   } else if (settings.ivh_bin_count || !whole) {
     v.high = settings.ivh_bin_count.value_or(1000);
     v.low = 1;
-    v.levels = levels_of(image::discretise_bin_number(roi.intensities(), roi.intensity_mask(), v.high).contiguous());
+    levels = numbered(roi, v.high);
   } else {
-    v.levels.assign(roi.voxels().begin(), roi.voxels().end());
+    levels.assign(roi.voxels().begin(), roi.voxels().end());
     v.low = static_cast<int64_t>(std::ceil(low));
     v.high = static_cast<int64_t>(std::floor(high));
   }
-  std::ranges::sort(v.levels);
+  measure(v, levels);
   return {v};
 }
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cmath>
+#include <mutex>
 #include <numbers>
+
+#include <ATen/Parallel.h>
 
 #include <vesalius/radiomics/detail/local_intensity_kernel.h>
 
@@ -37,28 +40,35 @@ std::vector<Peaks> prepare(const Roi& roi, const Variant&) {
   for (int axis = 0; axis < 3; ++axis) margin[axis] = static_cast<int64_t>(std::min(radius / spacing[axis], 1e9));
   const Surroundings around = roi.surroundings(margin);
   const Index3 whole{around.voxels.size(0), around.voxels.size(1), around.voxels.size(2)};
-  detail::BallMeans means(around.voxels.const_data_ptr<double>(), whole, detail::ball_rows(radius, spacing, whole));
+  const detail::BallMeans means(around.voxels.const_data_ptr<double>(), whole,
+                                detail::ball_rows(radius, spacing, whole));
 
   const bool* mask = roi.intensity_mask().const_data_ptr<bool>();
   const double* x = roi.intensities().const_data_ptr<double>();
-  const double highest = *std::ranges::max_element(roi.voxels());
-  std::vector<double> mean(size[2]);
+  const double highest = roi.distribution().max;
+  const auto rows = static_cast<int64_t>(roi.ranges().size());
+  std::mutex mutex;
   Peaks peaks;
-  for (int64_t z = 0; z < size[0]; ++z)
-    for (int64_t y = 0; y < size[1]; ++y) {
-      const int64_t row = (z * size[1] + y) * size[2];
-      const bool *begin = mask + row, *end = begin + size[2];
-      const bool* first = std::find(begin, end, true);
-      if (first == end) continue;
-      while (!end[-1]) --end;
-      const int64_t from = first - begin, n = end - first;
-      means.row(around.inner[0] + z, around.inner[1] + y, around.inner[2] + from, n, mean.data());
-      for (int64_t i = 0; i < n; ++i) {
-        if (!first[i]) continue;
-        peaks.global = std::max(peaks.global, mean[i]);
-        if (x[row + from + i] == highest) peaks.local = std::max(peaks.local, mean[i]);
+  at::parallel_for(0, rows, std::max<int64_t>(1, 20000 / size[2]), [&](int64_t begin, int64_t end) {
+    detail::BallMeans::Scratch scratch;
+    std::vector<double> mean(size[2]);
+    Peaks own;
+    detail::vectorised([&] {
+      for (int64_t r = begin; r < end; ++r) {
+        const auto [first, last] = roi.ranges()[r];
+        if (first == last) continue;
+        means.row(around.inner[0] + r / size[1], around.inner[1] + r % size[1], around.inner[2] + first, last - first,
+                  mean.data(), scratch);
+        for (int64_t k = first; k < last; ++k) {
+          if (!mask[r * size[2] + k]) continue;
+          own.global = std::max(own.global, mean[k - first]);
+          if (x[r * size[2] + k] == highest) own.local = std::max(own.local, mean[k - first]);
+        }
       }
-    }
+    });
+    const std::lock_guard lock(mutex);
+    peaks.global = std::max(peaks.global, own.global), peaks.local = std::max(peaks.local, own.local);
+  });
   return {peaks};
 }
 

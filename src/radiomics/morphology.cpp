@@ -154,11 +154,12 @@ constexpr Row<Shape> kTable[] = {
      geary},
 };
 
-void fill_hull(Shape& s, const bool* mask, const Index3& size, const Vec3& spacing) {
+void fill_hull(Shape& s, const Roi& roi) {
+  const Vec3& spacing = roi.geometry().spacing;
   const auto in_mm = [&](const detail::Lattice& p) {
     return image::detail::Point{0.5 * p[0] * spacing[0], 0.5 * p[1] * spacing[1], 0.5 * p[2] * spacing[2]};
   };
-  const detail::ConvexHull hull(detail::hull_candidates(mask, size));
+  const detail::ConvexHull hull(detail::hull_candidates(roi.ranges().data(), roi.geometry().size));
   for (const auto& corners : hull.triangles()) {
     const image::detail::Triangle t{in_mm(corners[0]), in_mm(corners[1]), in_mm(corners[2])};
     s.hull_area += image::detail::triangle_area(t);
@@ -188,20 +189,23 @@ void fill_moments(Shape& s, const Roi& roi) {
   std::array<std::array<int64_t, 3>, 3> second{};
   double weight = 0;
   std::array<double, 3> weighted{};
-  for (int64_t z = 0, v = 0; z < size[0]; ++z)
-    for (int64_t y = 0; y < size[1]; ++y)
-      for (int64_t column = 0; column < size[2]; ++column, ++v) {
-        if (!inside[v]) continue;
-        const int64_t at[3] = {z, y, column};
-        ++n;
-        for (int a = 0; a < 3; ++a) {
-          first[a] += at[a];
-          for (int b = a; b < 3; ++b) second[a][b] += at[a] * at[b];
-        }
-        if (!counted[v]) continue;
-        weight += x[v];
-        for (int a = 0; a < 3; ++a) weighted[a] += x[v] * at[a];
+  const detail::RowRange* range = roi.ranges().data();
+  for (int64_t z = 0; z < size[0]; ++z)
+    for (int64_t y = 0; y < size[1]; ++y, ++range, inside += size[2], counted += size[2], x += size[2]) {
+      int64_t row = 0, row_x = 0, row_xx = 0;
+      double sum = 0, sum_x = 0;
+      for (int64_t k = range->first; k < range->end; ++k) {
+        row += inside[k], row_x += inside[k] ? k : 0, row_xx += inside[k] ? k * k : 0;
+        const double v = counted[k] ? x[k] : 0;
+        sum += v, sum_x += v * static_cast<double>(k);
       }
+      n += row;
+      first[0] += z * row, first[1] += y * row, first[2] += row_x;
+      second[0][0] += z * z * row, second[0][1] += z * y * row, second[0][2] += z * row_x;
+      second[1][1] += y * y * row, second[1][2] += y * row_x, second[2][2] += row_xx;
+      weight += sum;
+      weighted[0] += sum * static_cast<double>(z), weighted[1] += sum * static_cast<double>(y), weighted[2] += sum_x;
+    }
   const auto count = static_cast<double>(n);
   s.voxel_volume = count * roi.geometry().voxel_volume();
   double covariance[9], shift = 0;
@@ -222,16 +226,15 @@ void fill_moments(Shape& s, const Roi& roi) {
 }
 
 void fill_autocorrelation(Shape& s, const Roi& roi) {
-  double sum = 0;
-  for (double x : roi.voxels()) sum += x;
-  s.n = static_cast<double>(roi.voxels().size());
-  const auto [least, most] = std::ranges::minmax(roi.voxels());
-  s.mean = least == most ? least : sum / s.n;
-  if (least == most) return;
-  for (double x : roi.voxels()) s.sum_of_squares += (x - s.mean) * (x - s.mean);
-  // Filled, not multiplied: NaN outside the region times 0 would be NaN.
-  const at::Tensor centred = roi.intensities().sub(s.mean).masked_fill(roi.intensity_mask().logical_not(), 0.0);
-  s.pairs = pair_sums(centred, roi.intensity_mask().to(at::kDouble), roi.geometry().spacing);
+  const detail::Distribution& x = roi.distribution();
+  s.n = x.n;
+  s.mean = x.mean;
+  if (x.min == x.max) return;
+  s.sum_of_squares = x.m2 * x.n;
+  const Index3 size{roi.geometry().size[0], roi.geometry().size[1], roi.geometry().size[2]};
+  const int64_t memory = std::max<int64_t>(int64_t{32} << 20, 8 * roi.intensities().numel());
+  s.pairs = pair_sums(roi.intensities().const_data_ptr<double>(), roi.intensity_mask().const_data_ptr<bool>(), size,
+                      s.mean, roi.geometry().spacing, memory);
 }
 
 std::vector<Shape> prepare(const Roi& roi, const Variant&) {
@@ -246,7 +249,7 @@ std::vector<Shape> prepare(const Roi& roi, const Variant&) {
   const double z = size[0] * spacing[0], y = size[1] * spacing[1], x = size[2] * spacing[2];
   s.box_volume = z * y * x;
   s.box_area = 2 * (z * y + z * x + y * x);
-  fill_hull(s, mask, size, spacing);
+  fill_hull(s, roi);
   fill_moments(s, roi);
   fill_autocorrelation(s, roi);
   return {s};

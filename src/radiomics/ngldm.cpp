@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "radiomics/size_matrix.h"
+#include "radiomics/neighbourhoods.h"
 
 namespace vesalius::radiomics {
 namespace ngldm {
@@ -59,11 +59,7 @@ constexpr Row<SizeMatrix> kTable[] = {
 
 /// A voxel's dependence is 1 plus the number of its neighbours of the same level (distance 1, α = 0).
 std::vector<SizeMatrix> prepare(const Roi& roi, const Variant& variant) {
-  return zone_matrices(
-      roi, variant, [](const detail::PaddedLevels& padded, bool in_slice, int64_t, SizeCounts& counts) {
-        detail::for_each_neighbourhood(
-            padded, in_slice, [&](int64_t level, int64_t, int64_t, int64_t same) { counts.add(level, same + 1); });
-      });
+  return neighbour_matrices(roi, variant).dependences;
 }
 
 }  // namespace ngldm

@@ -1,58 +1,64 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "radiomics/size_matrix.h"
+#include "radiomics/neighbourhoods.h"
 
 namespace vesalius::radiomics {
 namespace ngtdm {
 
-/// For each level that occurs in a voxel with a neighbour: how often (n_i, as the share p_i), and Σ |i - mean of the
-/// neighbours| (s_i). N_{v,c} is the number of such voxels.
-struct Ngtdm {
-  struct Level {
-    double i, n, s, p;
-  };
-  std::vector<Level> levels;
-  double n_vc = 0, sum_s = 0;
-};
-
-template <class Term>
-double over_pairs(const Ngtdm& m, const Term& term) {
-  double sum = 0;
-  for (const auto& a : m.levels)
-    for (const auto& b : m.levels) sum += term(a, b);
-  return sum;
-}
 using Level = Ngtdm::Level;
 
-double sum_ps(const Ngtdm& m) {
+/// Σ_i term(i)
+template <class Term>
+double over_levels(const Ngtdm& m, const Term& term) {
   double sum = 0;
-  for (const Level& a : m.levels) sum += a.p * a.s;
+  for (const Level& a : m.levels) sum += term(a);
   return sum;
+}
+
+double sum_ps(const Ngtdm& m) {
+  return over_levels(m, [](const Level& a) { return a.p * a.s; });
 }
 
 Value coarseness(const Ngtdm& m) {
   return sum_ps(m) > 0 ? std::min(1e6, 1 / sum_ps(m)) : 1e6;
 }  // the manual's stand-in for 1/0
+/// Σ_ij p_i p_j (i - j)² = 2 Σ_i p_i (i - μ)², as the p add up to 1.
 Value contrast(const Ngtdm& m) {
   const auto n = static_cast<double>(m.levels.size());
   if (n < 2) return 0.0;
-  return over_pairs(m, [](const Level& a, const Level& b) { return a.p * b.p * (a.i - b.i) * (a.i - b.i); }) /
-         (n * (n - 1)) * m.sum_s / m.n_vc;
+  const double mu = over_levels(m, [](const Level& a) { return a.p * a.i; });
+  const double pairs = 2 * over_levels(m, [&](const Level& a) { return a.p * (a.i - mu) * (a.i - mu); });
+  return pairs / (n * (n - 1)) * m.sum_s / m.n_vc;
 }
+/// Σ_ij |x_i - x_j| = 2 Σ_k (2k + 1 - n) x_(k) with x = i p_i in order.
 Value busyness(const Ngtdm& m) {
   if (m.levels.size() < 2) return 0.0;
-  const double scale = over_pairs(m, [](const Level& a, const Level& b) { return std::abs(a.i * a.p - b.i * b.p); });
+  std::vector<double> x;
+  for (const Level& a : m.levels) x.push_back(a.i * a.p);
+  std::ranges::sort(x);
+  double scale = 0;
+  for (size_t k = 0; k + 1 < x.size(); ++k)  // each gap lies between k + 1 values and the rest
+    scale += 2 * (x[k + 1] - x[k]) * static_cast<double>((k + 1) * (x.size() - k - 1));
   return scale > 0 ? Value(sum_ps(m) / scale)
                    : undefined("i p_i is the same for all levels: busyness divides by its differences");
 }
 Value complexity(const Ngtdm& m) {
-  return over_pairs(m, [](const Level& a,
-                          const Level& b) { return std::abs(a.i - b.i) * (a.p * a.s + b.p * b.s) / (a.p + b.p); }) /
-         m.n_vc;
+  double sum = 0;
+  for (size_t j = 0; j < m.levels.size(); ++j)
+    for (size_t i = 0; i < j; ++i) {
+      const Level &a = m.levels[i], &b = m.levels[j];
+      sum += (b.i - a.i) * (a.p * a.s + b.p * b.s) / (a.p + b.p);
+    }
+  return 2 * sum / m.n_vc;
 }
+/// Σ_ij (p_i + p_j)(i - j)² = 2 Σ_i p_i Σ_j (i - j)², the inner sum by the mean of the levels and their spread.
 Value strength(const Ngtdm& m) {
   if (m.sum_s == 0) return 0.0;
-  return over_pairs(m, [](const Level& a, const Level& b) { return (a.p + b.p) * (a.i - b.i) * (a.i - b.i); }) /
-         m.sum_s;
+  const auto n = static_cast<double>(m.levels.size());
+  const double mean = over_levels(m, [](const Level& a) { return a.i; }) / n;
+  const double spread = over_levels(m, [&](const Level& a) { return (a.i - mean) * (a.i - mean); });
+  const double pairs =
+      2 * over_levels(m, [&](const Level& a) { return a.p * (spread + n * (a.i - mean) * (a.i - mean)); });
+  return pairs / m.sum_s;
 }
 
 constexpr Row<Ngtdm> kTable[] = {
@@ -75,34 +81,7 @@ constexpr Row<Ngtdm> kTable[] = {
      strength},
 };
 
-std::vector<Ngtdm> prepare(const Roi& roi, const Variant& variant) {
-  const Levels& levels = roi.levels();
-  const bool in_slice = variant.aggregation != Aggregation::merged_3d;
-  std::vector<Ngtdm> out;
-  std::vector<double> n(levels.n + 1), s(levels.n + 1);
-  const auto flush = [&] {
-    Ngtdm m;
-    for (int64_t i = 1; i <= levels.n; ++i) {
-      if (n[i] == 0) continue;
-      m.levels.push_back({static_cast<double>(i), n[i], s[i], 0});
-      m.n_vc += n[i];
-      m.sum_s += s[i];
-    }
-    for (Level& level : m.levels) level.p = level.n / m.n_vc;
-    if (!m.levels.empty()) out.push_back(std::move(m));
-    n.assign(levels.n + 1, 0), s.assign(levels.n + 1, 0);
-  };
-  for_each_part(levels, in_slice, [&](const detail::PaddedLevels& padded, int64_t) {
-    detail::for_each_neighbourhood(padded, in_slice, [&](int64_t level, int64_t count, int64_t sum, int64_t) {
-      if (count == 0) return;
-      n[level] += 1;
-      s[level] += std::abs(static_cast<double>(level) - static_cast<double>(sum) / static_cast<double>(count));
-    });
-    if (variant.aggregation == Aggregation::averaged_2d) flush();
-  });
-  flush();
-  return out;
-}
+std::vector<Ngtdm> prepare(const Roi& roi, const Variant& variant) { return neighbour_matrices(roi, variant).tones; }
 
 }  // namespace ngtdm
 

@@ -3,14 +3,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include <ATen/Dispatch.h>
-#include <ATen/ops/isfinite.h>
 #include <ATen/ops/nonzero.h>
+#include <ATen/ops/zeros.h>
 
 #include <vesalius/core/error.h>
 #include <vesalius/image/discretise.h>
 #include <vesalius/image/resample.h>
+#include <vesalius/radiomics/detail/vectorised.h>
 
 namespace vesalius::radiomics {
 namespace {
@@ -209,8 +211,11 @@ Roi::Roi(const Image& image, const Mask& mask, const Settings& settings, int64_t
   intensities_ = intensities_in(place_);
   morphological_ = inside.to(at::kCPU).contiguous();
 
-  morphological_voxels_ = morphological_.sum().item<int64_t>();
-  const int64_t broken = at::isfinite(intensities_).logical_not().logical_and(morphological_).sum().item<int64_t>();
+  if (morphological_.numel() > std::numeric_limits<int32_t>::max())
+    throw InvalidArgument("the box of label " + std::to_string(label) + " has " +
+                          std::to_string(morphological_.numel()) +
+                          " voxels; more than 2147483647 aren't supported. Resample, or split the region");
+  const int64_t broken = measure();
   if (broken > 0)
     throw InvalidArgument(
         std::to_string(broken) + " of " + std::to_string(morphological_voxels_) + " voxels of label " +
@@ -249,8 +254,9 @@ Surroundings Roi::surroundings(const Index3& margin) const {
 void Roi::resegment() {
   const int64_t n = intensities_.numel();
   const double* x = intensities_.const_data_ptr<double>();
-  intensity_mask_ = morphological_.clone();
-  bool* inside = intensity_mask_.mutable_data_ptr<bool>();
+  intensity_mask_ = morphological_;
+  if (settings_.resegment || settings_.outlier_sigma) intensity_mask_ = morphological_.clone();
+  const bool* inside = intensity_mask_.const_data_ptr<bool>();
   const auto limits = [&] {
     double low = INFINITY, high = -INFINITY;
     for (int64_t i = 0; i < n; ++i)
@@ -259,8 +265,8 @@ void Roi::resegment() {
   };
   const auto keep = [&](double low, double high, const std::string& rule) {
     const auto [least, most] = limits();
-    bool any = false;
-    for (int64_t i = 0; i < n; ++i) any |= inside[i] = inside[i] && x[i] >= low && x[i] <= high;
+    bool any = false, *kept = intensity_mask_.mutable_data_ptr<bool>();
+    for (int64_t i = 0; i < n; ++i) any |= kept[i] = kept[i] && x[i] >= low && x[i] <= high;
     if (!any)
       throw InvalidArgument("no voxel is left after re-segmentation: " + rule + " keeps " + range_text(low, high) +
                             ", and the region's intensities are " + range_text(least, most) +
@@ -278,25 +284,110 @@ void Roi::resegment() {
     const double reach = *settings_.outlier_sigma * std::sqrt(square / count);
     keep(mean - reach, mean + reach, "the setting \"outlier_sigma\"");
   }
-  voxels_.reserve(n);
-  for (int64_t i = 0; i < n; ++i)
-    if (inside[i]) voxels_.push_back(x[i]);
+  voxels_.resize(morphological_voxels_);
+  double* out = voxels_.data();
+  for (size_t r = 0; r < ranges_.size(); ++r, x += place_.count[2], inside += place_.count[2])
+    for (int64_t i = ranges_[r].first; i < ranges_[r].end; ++i)
+      if (inside[i]) *out++ = x[i];
+  voxels_.resize(out - voxels_.data());
+}
+
+/// Finds the rows' ranges and counts the region's voxels. Returns how many are NaN or infinite.
+int64_t Roi::measure() {
+  const int64_t nx = place_.count[2];
+  const double* x = intensities_.const_data_ptr<double>();
+  const bool* inside = morphological_.const_data_ptr<bool>();
+  int64_t broken = 0;
+  ranges_.resize(place_.count[0] * place_.count[1]);
+  detail::vectorised([&] {
+    for (auto& [first, end] : ranges_) {
+      first = end = 0;
+      int64_t voxels = 0;
+      for (int64_t i = 0; i < nx; ++i) voxels += inside[i];
+      if (voxels > 0) {
+        end = static_cast<int32_t>(nx);
+        while (!inside[first]) ++first;
+        while (!inside[end - 1]) --end;
+        morphological_voxels_ += voxels;
+        for (int64_t i = first; i < end; ++i) broken += inside[i] && !(x[i] - x[i] == 0);
+      }
+      x += nx, inside += nx;
+    }
+  });
+  return broken;
 }
 
 const Levels& Roi::levels() const {
-  if (levels_) return *levels_;
+  return cached<Levels>("levels", [&] { return make_levels(); });
+}
+
+/// As `image::discretise_bin_number` and `…_bin_width` (IBSI 1, section 2.7), which also says what is wrong with settings.
+Levels Roi::make_levels() const {
+  const double lowest = distribution().min, highest = distribution().max;
+  const double range = highest - lowest;
   Levels levels;
+  double lower = lowest, times = 1, divisor = 1;
   if (settings_.bin_count) {
     levels.n = *settings_.bin_count;
-    levels.voxels = image::discretise_bin_number(intensities_, intensity_mask_, levels.n);
+    if (levels.n < 1 || levels.n > image::kMaxBins || !std::isfinite(range))
+      image::discretise_bin_number(intensities_, intensity_mask_, levels.n);
+    // Multiplied before divided, as the formula is written: whole-number edges stay exact for whole-number intensities.
+    times = static_cast<double>(levels.n), divisor = range;
   } else {
-    const double lower = settings_.resegment ? (*settings_.resegment)[0] : *std::ranges::min_element(voxels_);
-    levels.voxels = image::discretise_bin_width(intensities_, intensity_mask_, *settings_.bin_width, lower);
-    levels.n = levels.voxels.max().item<int64_t>();
+    divisor = *settings_.bin_width;
+    if (settings_.resegment) lower = (*settings_.resegment)[0];
+    const double most = std::floor((highest - lower) / divisor) + 1;
+    if (!(divisor > 0) || !std::isfinite(divisor) || !std::isfinite(lower) || lowest < lower ||
+        !(most <= image::kMaxBins))
+      image::discretise_bin_width(intensities_, intensity_mask_, divisor, lower);
+    levels.n = static_cast<int64_t>(most);
   }
-  levels.voxels = levels.voxels.contiguous();
-  levels_ = levels;
-  return *levels_;
+  levels.size = {geometry_.size[0], geometry_.size[1], geometry_.size[2]};
+  levels.ranges = ranges_;
+  levels.voxels = static_cast<int64_t>(voxels_.size());
+  if (levels.n < 256)
+    levels.volume = detail::PaddedVolume<uint8_t>(levels.size);
+  else if (levels.n < 65536)
+    levels.volume = detail::PaddedVolume<uint16_t>(levels.size);
+  else
+    levels.volume = detail::PaddedVolume<uint32_t>(levels.size);
+  const auto last = static_cast<double>(levels.n);
+  const bool constant = settings_.bin_count && range == 0;
+  levels.counts.assign(levels.n + 1, 0);
+  levels.of_slice.assign(levels.size[0], 0);
+  std::visit(
+      [&]<class T>(detail::PaddedVolume<T>& volume) {
+        const double* x = intensities_.const_data_ptr<double>();
+        const bool* inside = intensity_mask_.const_data_ptr<bool>();
+        const auto [nz, ny, nx] = levels.size;
+        detail::vectorised([&, ny = ny, nx = nx, nz = nz] {
+          for (int64_t r = 0; r < nz * ny; ++r, x += nx, inside += nx) {
+            T* to = volume.first() + r / ny * volume.slice() + r % ny * volume.row();
+            const auto [first, end] = ranges_[r];
+            for (int64_t k = first; k < end; ++k) {
+              // Outside the mask there may be anything, NaN too, which the comparison turns into 0.
+              const double bin = constant ? 1 : std::floor((x[k] - lower) * times / divisor) + 1;
+              to[k] = inside[k] && bin > 0 ? static_cast<T>(static_cast<int32_t>(bin < last ? bin : last)) : T{0};
+            }
+            for (int64_t k = first; k < end; ++k) ++levels.counts[to[k]];
+            levels.of_slice[r / ny] += end - first;
+            for (int64_t k = first; k < end; ++k) levels.of_slice[r / ny] -= to[k] == 0;
+          }
+        });
+      },
+      levels.volume);
+  levels.counts[0] = 0;
+  return levels;
+}
+
+at::Tensor Levels::tensor() const {
+  at::Tensor out = at::zeros({size[0], size[1], size[2]}, at::kInt);
+  int32_t* to = out.mutable_data_ptr<int32_t>();
+  visit([&](const auto& box) {
+    for (int64_t z = 0; z < box.nz; ++z)
+      for (int64_t y = 0; y < box.ny; ++y, to += box.nx) std::copy_n(box.at(z, y), box.nx, to);
+  });
+  return out;
 }
 
 }  // namespace vesalius::radiomics

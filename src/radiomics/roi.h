@@ -2,14 +2,19 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
+#include <string>
+#include <variant>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
 
 #include <vesalius/core/image.h>
 #include <vesalius/core/mask.h>
+#include <vesalius/radiomics/detail/level_box.h>
+#include <vesalius/radiomics/detail/statistics_kernel.h>
 #include <vesalius/radiomics/settings.h>
 
 namespace vesalius::radiomics {
@@ -24,8 +29,25 @@ std::optional<Box> box_of(const at::Tensor& labels, int64_t label);
 
 /// Levels 1..n in the intensity mask and 0 outside.
 struct Levels {
-  at::Tensor voxels;  ///< int32 [z, y, x], CPU, contiguous
-  int64_t n = 0;      ///< N_g: the highest level (fixed bin size) or the number of bins
+  std::variant<detail::PaddedVolume<uint8_t>, detail::PaddedVolume<uint16_t>, detail::PaddedVolume<uint32_t>> volume;
+  std::vector<detail::RowRange> ranges;  ///< [z, y]
+  Index3 size{};
+  int64_t n = 0;                  ///< N_g: the highest level (fixed bin size) or the number of bins
+  int64_t voxels = 0;             ///< of the intensity mask
+  std::vector<int64_t> counts;    ///< [n + 1]: of each level; none of level 0
+  std::vector<int64_t> of_slice;  ///< [z]: voxels of the intensity mask
+
+  /// Calls `use(LevelBox<T>)` with the type that the levels are kept in.
+  template <class Use>
+  decltype(auto) visit(const Use& use) const {
+    return std::visit(
+        [&]<class T>(const detail::PaddedVolume<T>& v) {
+          return use(detail::LevelBox<T>{size[0], size[1], size[2], v.row(), v.slice(), v.first(), ranges.data(), n});
+        },
+        volume);
+  }
+  /// int32 [z, y, x], on the CPU: for kernels on another device.
+  at::Tensor tensor() const;
 };
 
 /// A part of the image on the settings' grid that several regions of one image share; empty if `voxels` is undefined.
@@ -62,12 +84,26 @@ class Roi {
   const at::Tensor& intensity_mask() const { return intensity_mask_; }  ///< bool, CPU, contiguous
   const std::vector<double>& voxels() const { return voxels_; }         ///< X_gl: intensities in the intensity mask
   int64_t morphological_voxels() const { return morphological_voxels_; }
+  const std::vector<detail::RowRange>& ranges() const { return ranges_; }  ///< [z, y], of the morphological mask
   const Levels& levels() const;
+  /// Of `voxels()`.
+  const detail::Distribution& distribution() const {
+    return cached<detail::Distribution>("distribution", [&] { return detail::describe(voxels_); });
+  }
+  /// What several families or variants are made of: made once for each `key`.
+  template <class T, class Make>
+  const T& cached(const std::string& key, const Make& make) const {
+    std::shared_ptr<void>& slot = cache_[key];
+    if (!slot) slot = std::make_shared<T>(make());
+    return *static_cast<const T*>(slot.get());
+  }
   /// The image in the region's box and `margin` voxels around, as far as the image goes. Made on each call.
   Surroundings surroundings(const Index3& margin) const;
 
  private:
   void resegment();
+  int64_t measure();
+  Levels make_levels() const;
   at::Tensor intensities_in(const Box& box) const;
   Settings settings_;
   const SharedGrid* shared_;
@@ -79,7 +115,8 @@ class Roi {
   at::Tensor intensities_, morphological_, intensity_mask_;
   std::vector<double> voxels_;
   int64_t morphological_voxels_ = 0;
-  mutable std::optional<Levels> levels_;
+  std::vector<detail::RowRange> ranges_;
+  mutable std::map<std::string, std::shared_ptr<void>> cache_;
 };
 
 }  // namespace vesalius::radiomics

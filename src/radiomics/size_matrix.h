@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <map>
+#include <span>
+#include <utility>
 #include <vector>
 
+#include <vesalius/radiomics/detail/log2_table.h>
 #include <vesalius/radiomics/detail/texture_kernel.h>
+#include <vesalius/radiomics/detail/vectorised.h>
 
 #include "radiomics/family.h"
 
@@ -27,19 +32,27 @@ struct SizeMatrix {
 /// Collects counts; small sizes in an array, the few large ones in a map.
 class SizeCounts {
  public:
-  explicit SizeCounts(int64_t n_levels) : small_(n_levels * kSmall, 0) {}
-  void add(int64_t level, int64_t size) {
-    if (size <= kSmall)
-      ++small_[(level - 1) * kSmall + size - 1];
+  explicit SizeCounts(int64_t n_levels)
+      : most_(std::clamp<int64_t>(65536 / std::max<int64_t>(n_levels, 1), 8, 64)), small_(n_levels * most_, 0) {}
+  void add(int64_t level, int64_t size, int64_t count = 1) {
+    if (size <= most_)
+      small_[(level - 1) * most_ + size - 1] += count;
     else
-      ++large_[{level, size}];
+      large_[{level, size}] += count;
+  }
+  void add(const SizeCounts& other) {
+    for (size_t k = 0; k < small_.size(); ++k) small_[k] += other.small_[k];
+    for (const auto& [key, count] : other.large_) large_[key] += count;
+    voxels_ += other.voxels_;
   }
   void add_voxels(int64_t n) { voxels_ += n; }
+  /// Of `counts[level]` voxels those that aren't in anything yet are in something of size 1.
+  void add_singles(std::span<const int64_t> counts);
   bool empty() const { return voxels_ == 0; }
   SizeMatrix finish() const;
 
  private:
-  static constexpr int64_t kSmall = 64;
+  int64_t most_;
   std::vector<int64_t> small_;
   std::map<std::pair<int64_t, int64_t>, int64_t> large_;
   int64_t voxels_ = 0;
@@ -106,8 +119,10 @@ inline Value size_variance(const SizeMatrix& m) {
 }
 inline Value entropy(const SizeMatrix& m) {
   double sum = 0;
-  for (const auto& c : m.cells) sum -= c.n / m.n_s * std::log2(c.n / m.n_s);
-  return 0.0 + sum;
+  const detail::Log2 log2;
+  const double bits = log2(static_cast<int64_t>(m.n_s));
+  for (const auto& c : m.cells) sum += c.n / m.n_s * (bits - log2(static_cast<int64_t>(c.n)));
+  return sum;
 }
 inline Value energy(const SizeMatrix& m) {
   double sum = 0;
@@ -117,36 +132,13 @@ inline Value energy(const SizeMatrix& m) {
 
 }  // namespace size_matrix
 
-/// The slices that a variant looks at one by one, or the whole volume for 3D.
-/// `work(levels, in_slice, first slice)`.
+/// The slices [from, to) that make up one matrix: all, or each that has voxels by itself.
 template <class Work>
-void for_each_part(const Levels& levels, bool in_slice, const Work& work) {
-  const auto size = levels.voxels.sizes();
-  const int32_t* voxels = levels.voxels.const_data_ptr<int32_t>();
-  const int64_t parts = in_slice ? size[0] : 1, depth = in_slice ? 1 : size[0];
-  for (int64_t part = 0; part < parts; ++part) {
-    const detail::PaddedLevels padded(voxels + part * size[1] * size[2], {depth, size[1], size[2]});
-    if (!padded.inside.empty()) work(padded, part);
-  }
-}
-
-/// Matrices for 2D (one a slice), 2.5D (slices added) and 3D. `count(levels, in_slice, slice, counts)` fills one.
-template <class Count>
-std::vector<SizeMatrix> zone_matrices(const Roi& roi, const Variant& variant, const Count& count) {
-  const Levels& levels = roi.levels();
-  const bool in_slice = variant.aggregation != Aggregation::merged_3d;
-  const bool each = variant.aggregation == Aggregation::averaged_2d;
-  std::vector<SizeMatrix> out;
-  SizeCounts all(levels.n);
-  for_each_part(levels, in_slice, [&](const detail::PaddedLevels& padded, int64_t slice) {
-    SizeCounts own(each ? levels.n : 0);
-    SizeCounts& counts = each ? own : all;
-    counts.add_voxels(static_cast<int64_t>(padded.inside.size()));
-    count(padded, in_slice, slice, counts);
-    if (each) out.push_back(own.finish());
-  });
-  if (!all.empty()) out.push_back(all.finish());
-  return out;
+void for_each_part(const Levels& levels, bool by_slice, const Work& work) {
+  const int64_t depth = levels.size[0];
+  if (!by_slice) return work(0, depth);
+  for (int64_t z = 0; z < depth; ++z)
+    if (levels.of_slice[z] > 0) work(z, z + 1);
 }
 
 }  // namespace vesalius::radiomics

@@ -9,10 +9,13 @@
 #include <vesalius/image/detail/marching_cubes_kernel.h>
 #include <vesalius/radiomics/detail/convex_hull_kernel.h>
 #include <vesalius/radiomics/detail/ellipsoid_kernel.h>
+#include <vesalius/radiomics/detail/fft_kernel.h>
 #include <vesalius/radiomics/detail/glcm_features_kernel.h>
 #include <vesalius/radiomics/detail/glcm_kernel.h>
+#include <vesalius/radiomics/detail/local_intensity_kernel.h>
+#include <vesalius/radiomics/detail/radix_sort.h>
 #include <vesalius/radiomics/detail/statistics_kernel.h>
-#include <vesalius/radiomics/detail/texture_kernel.h>
+#include <vesalius/radiomics/detail/vectorised.h>
 
 using namespace vesalius::image::detail;
 using namespace vesalius::radiomics::detail;
@@ -118,70 +121,152 @@ TEST_CASE("pairs with a level out of range are not counted", "[mechanics]") {
 TEST_CASE("IBSI's example matrix", "[oracle: IBSI 1, figures 3.1 to 3.3]") {
   // Rows of the 4 x 4 example image, and its matrix along x, symmetric.
   const int32_t image[4][4] = {{1, 2, 2, 3}, {1, 2, 3, 3}, {4, 2, 4, 1}, {4, 1, 2, 3}};
-  int64_t counts[16] = {};
+  uint32_t counts[25] = {};
   for (const auto& row : image)
-    for (int x = 0; x < 3; ++x) ++counts[(row[x] - 1) * 4 + row[x + 1] - 1];
-  const auto g = Glcm::from_counts(counts, 4);
-  CHECK(g->p(0, 1) == Approx(3.0 / 24));
+    for (int x = 0; x < 3; ++x) ++counts[row[x] * 5 + row[x + 1]];
+  GlcmSums sums(4);
+  sums.add_table(counts);
+  const auto g = sums.finish();
+  CHECK(g->n_pairs == 24);
+  const auto total = [](const std::vector<double>& p) { return over(p, 0, [](double, double v) { return v; }); };
   CHECK(total(g->p_row) == Approx(1));
   CHECK(total(g->p_minus) == Approx(1));
   CHECK(total(g->p_plus) == Approx(1));
+  CHECK(g->max == Approx(3.0 / 24));  // 2 beside 3
 }
 
-TEST_CASE("runs, zones and neighbourhoods cover the region", "[invariant]") {
-  std::mt19937 random(3);
-  for (const std::array<int64_t, 3> size : {std::array<int64_t, 3>{1, 1, 1}, {1, 5, 4}, {4, 1, 1}, {3, 5, 6}})
-    for (int levels : {1, 3}) {
-      std::vector<int32_t> voxels(size[0] * size[1] * size[2]);
-      for (auto& v : voxels) v = 1 + static_cast<int32_t>(random() % levels);
-      const PaddedLevels p(voxels.data(), size);
-      const auto n = static_cast<int64_t>(voxels.size());
-      REQUIRE(static_cast<int64_t>(p.inside.size()) == n);
-      for (const int64_t step : p.neighbours(false)) {
-        int64_t covered = 0;
-        for_each_run(p, step, [&](int64_t, int64_t length) { covered += length; });
-        CHECK(covered == n);
+TEST_CASE("sums along a co-occurrence matrix", "[oracle: the matrix itself, cell by cell]") {
+  std::mt19937 random(6);
+  for (const int n : {1, 2, 5, 40}) {
+    std::vector<uint32_t> counts((n + 1) * (n + 1));
+    for (auto& c : counts) c = random() % 3 ? random() % 3000 : 0;
+    counts[n + 2] = 1;  // at least one pair
+    GlcmSums sums(n);
+    sums.add_table(counts.data());
+    const Glcm g = *sums.finish();
+    double all = 0, mu = 0, variance = 0, covariance = 0, max = 0, squares = 0, ij = 0, hxy = 0;
+    const auto cell = [&](int i, int j) { return double(counts[i * (n + 1) + j]) + counts[j * (n + 1) + i]; };
+    for (int i = 1; i <= n; ++i)
+      for (int j = 1; j <= n; ++j) all += cell(i, j), mu += i * cell(i, j);
+    mu /= all;
+    for (int i = 1; i <= n; ++i)
+      for (int j = 1; j <= n; ++j) {
+        const double p = cell(i, j) / all;
+        variance += (i - mu) * (i - mu) * p, covariance += (i - mu) * (j - mu) * p;
+        max = std::max(max, p), squares += p * p, ij += i * j * p;
+        if (p > 0) hxy -= p * std::log2(p);
       }
-      const auto distance = border_distance(p, false);
-      int64_t covered = 0, zones = 0;
-      for_each_zone(p, false, distance, [&](int64_t, int64_t count, int32_t nearest) {
-        covered += count, ++zones;
-        CHECK(nearest >= 1);
-      });
-      CHECK(covered == n);
-      if (levels == 1) CHECK(zones == 1);
-      int64_t neighbours = 0;
-      for_each_neighbourhood(p, false, [&](int64_t, int64_t count, int64_t sum, int64_t same) {
-        neighbours += count;
-        CHECK(sum >= count);
-        CHECK(same <= count);
-        if (levels == 1) CHECK(same == count);
-      });
-      // Each axis of length s has 3 s - 2 ordered pairs (self and next): their product less the voxels themselves.
-      CHECK(neighbours == (3 * size[0] - 2) * (3 * size[1] - 2) * (3 * size[2] - 2) - n);
+    CHECK(g.mu == Approx(mu).epsilon(1e-12));
+    CHECK(g.variance == Approx(variance).epsilon(1e-12));
+    CHECK(g.covariance == Approx(covariance).epsilon(1e-9).margin(1e-12));
+    CHECK(g.max == Approx(max));
+    CHECK(g.squares == Approx(squares).epsilon(1e-12));
+    CHECK(g.ij == Approx(ij).epsilon(1e-12));
+    CHECK(g.hxy == Approx(hxy).epsilon(1e-12).margin(1e-12));
+  }
+}
+
+TEST_CASE("order statistics", "[oracle: std::sort]") {
+  std::mt19937 random(7);
+  for (const int kind : {0, 1, 2, 3, 4})
+    for (const size_t n : {size_t{1}, size_t{2}, size_t{7}, size_t{1000}}) {
+      std::vector<double> x(n);
+      for (auto& v : x) {
+        v = static_cast<double>(random() % 1000) / 7;
+        if (kind == 1) v = std::floor(v / 50);
+        if (kind == 2) v = std::exp(v);  // nearly all in the first bin
+        if (kind == 3) v = 5;
+        if (kind == 4) v = (v - 70) * 1e306;  // a range beyond double
+      }
+      const Distribution d = describe(x);
+      std::vector<double> sorted(x);
+      std::sort(sorted.begin(), sorted.end());
+      const auto percentile = [&](double p) {
+        const double at = p * static_cast<double>(n - 1);
+        const auto k = static_cast<size_t>(at);
+        return at > k ? sorted[k] + (at - k) * (sorted[k + 1] - sorted[k]) : sorted[k];
+      };
+      CHECK(d.p10 == percentile(0.1));
+      CHECK(d.p25 == percentile(0.25));
+      CHECK(d.median == percentile(0.5));
+      CHECK(d.p75 == percentile(0.75));
+      CHECK(d.p90 == percentile(0.9));
+      CHECK(d.min == sorted.front());
+      CHECK(d.max == sorted.back());
     }
 }
 
-TEST_CASE("city-block distance to the border", "[oracle: every outside voxel tried]") {
-  const std::array<int64_t, 3> size{5, 6, 7};
-  std::mt19937 random(4);
-  bool mask[5 * 6 * 7];
-  for (bool& m : mask) m = random() % 8 != 0;
-  const PaddedLevels p(mask, size);
-  const auto distance = border_distance(p, false);
-  bool equal = true;
-  for (int64_t z = 0; z < 5; ++z)
-    for (int64_t y = 0; y < 6; ++y)
-      for (int64_t x = 0; x < 7; ++x) {
-        if (!mask[(z * 6 + y) * 7 + x]) continue;
-        int64_t nearest = 100;
-        for (int64_t c = -1; c <= 5; ++c)
-          for (int64_t b = -1; b <= 6; ++b)
-            for (int64_t a = -1; a <= 7; ++a) {
-              const bool in = c >= 0 && c < 5 && b >= 0 && b < 6 && a >= 0 && a < 7 && mask[(c * 6 + b) * 7 + a];
-              if (!in) nearest = std::min(nearest, std::abs(c - z) + std::abs(b - y) + std::abs(a - x));
+TEST_CASE("radix sort", "[oracle: std::sort]") {
+  std::mt19937_64 random(8);
+  for (const int bits : {1, 11, 12, 40, 64})
+    for (const size_t n : {size_t{0}, size_t{1}, size_t{300}, size_t{5000}}) {
+      std::vector<uint64_t> keys(n);
+      for (auto& k : keys) k = random() >> (64 - bits);
+      std::vector<uint64_t> sorted(keys);
+      std::sort(sorted.begin(), sorted.end());
+      radix_sort(keys);
+      CHECK(keys == sorted);
+    }
+}
+
+TEST_CASE("transforms of signals with a half of zeros", "[oracle: the sum by definition]") {
+  std::mt19937 random(9);
+  for (int64_t n = 1; n <= 33; ++n) {
+    const HalfZeroFft fft(n);
+    const int64_t h = fft.half_period();
+    REQUIRE(h >= n);
+    std::vector<ComplexLanes> in(n), a(h), b(h), out(h);
+    for (auto& v : in)
+      for (int k = 0; k < kLanes; ++k) v.re[k] = double(random() % 100), v.im[k] = double(random() % 100);
+    double worst = 0;
+    for (const bool odd : {false, true}) {
+      const auto load = [&](int64_t j) { return j < n ? in[j] : ComplexLanes{Lanes{}, Lanes{}}; };
+      vectorised([&] { fft.run(odd, load, a.data(), b.data(), out.data()); });
+      for (int64_t k = 0; k < h; ++k)
+        for (int lane = 0; lane < kLanes; ++lane) {
+          double re = 0, im = 0;
+          for (int64_t j = 0; j < n; ++j) {
+            const double angle = -std::numbers::pi * double((2 * k + odd) * j % (2 * h)) / double(h);
+            re += in[j].re[lane] * std::cos(angle) - in[j].im[lane] * std::sin(angle);
+            im += in[j].re[lane] * std::sin(angle) + in[j].im[lane] * std::cos(angle);
+          }
+          worst = std::max({worst, std::abs(re - out[k].re[lane]), std::abs(im - out[k].im[lane])});
+        }
+    }
+    CHECK(worst < 1e-10);
+  }
+}
+
+TEST_CASE("means over balls", "[oracle: every voxel of the ball]") {
+  std::mt19937 random(10);
+  for (const bool broken : {false, true})
+    for (const std::array<int64_t, 3> size : {std::array<int64_t, 3>{1, 1, 1}, {1, 9, 8}, {6, 7, 12}}) {
+      std::vector<double> x(size[0] * size[1] * size[2]);
+      for (auto& v : x) v = broken && random() % 5 == 0 ? (random() % 2 ? NAN : INFINITY) : double(random() % 100);
+      x[0] = 3;
+      const std::array<double, 3> spacing{2.0, 1.3, 0.9};
+      const double radius = 3.1;
+      const BallMeans means(x.data(), size, ball_rows(radius, spacing, size));
+      BallMeans::Scratch scratch;
+      std::vector<double> out(size[2]);
+      double worst = 0;
+      for (int64_t z = 0; z < size[0]; ++z)
+        for (int64_t y = 0; y < size[1]; ++y)
+          for (int64_t from : {int64_t{0}, size[2] / 2}) {
+            means.row(z, y, from, size[2] - from, out.data(), scratch);
+            for (int64_t k = from; k < size[2]; ++k) {
+              double sum = 0, n = 0;
+              for (int64_t c = 0; c < size[0]; ++c)
+                for (int64_t b = 0; b < size[1]; ++b)
+                  for (int64_t a = 0; a < size[2]; ++a) {
+                    const double d = std::pow((c - z) * spacing[0], 2) + std::pow((b - y) * spacing[1], 2) +
+                                     std::pow((a - k) * spacing[2], 2);
+                    const double v = x[(c * size[1] + b) * size[2] + a];
+                    if (d <= radius * radius && std::isfinite(v)) sum += v, ++n;
+                  }
+              if (n > 0) worst = std::max(worst, std::abs(sum / n - out[k - from]));
             }
-        equal = equal && distance[p.box.position(z, y, x)] == nearest;
-      }
-  CHECK(equal);
+          }
+      CHECK(worst < 1e-10);
+    }
 }

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import pickle
 
 import numpy as np
@@ -174,8 +175,33 @@ def test_too_many_bins():
     image, mask = case()
     with pytest.raises(vs.InvalidArgument, match="bin"):
         vs.radiomics.extract(image, mask, vs.radiomics.Settings(bin_width=1e-9))
-    with pytest.raises(vs.InvalidArgument, match='60000 grey levels .* GB. Set a larger "bin_width"'):
-        vs.radiomics.extract(image, mask, vs.radiomics.Settings(bin_count=60000))
+
+
+@pytest.mark.parametrize("bins", [700, 60000])
+def test_more_levels_than_a_table_holds(bins):
+    """Oracle: pairs counted in a dictionary. Beyond 16 cells a voxel pairs are sorted, memory goes with the voxels."""
+    image, mask = case()
+    x, inside = image.tensor.double().numpy(), (mask.tensor == 1).numpy()
+    low, high = x[inside].min(), x[inside].max()
+    level = np.where(inside, np.minimum(np.floor((x - low) * bins / (high - low)) + 1, bins), 0).astype(np.int64)
+    pairs: dict[tuple[int, int], int] = {}
+    for z, y, i in np.argwhere(inside):
+        for dz, dy, dx in itertools.product((-1, 0, 1), repeat=3):
+            at = (z + dz, y + dy, i + dx)
+            if (dz, dy, dx) != (0, 0, 0) and all(0 <= k < n for k, n in zip(at, x.shape, strict=True)) and inside[at]:
+                key = (int(level[z, y, i]), int(level[at]))
+                pairs[key] = pairs.get(key, 0) + 1
+    n = np.array(list(pairs.values()), float)
+    i, j = np.array(list(pairs), float).T
+    p = n / n.sum()
+    settings = vs.radiomics.Settings(bin_count=bins, families=["glcm"])
+    features = vs.radiomics.extract(image, mask, settings)
+    assert features["cm_joint_entr"] == pytest.approx(-(p * np.log2(p)).sum(), rel=1e-12)
+    assert features["cm_contrast"] == pytest.approx((p * (i - j) ** 2).sum(), rel=1e-12)
+    assert features["cm_auto_corr"] == pytest.approx((p * i * j).sum(), rel=1e-12)
+    assert features["cm_joint_max"] == pytest.approx(p.max(), rel=1e-12)
+    mu = (p * i).sum()
+    assert features["cm_corr"] == pytest.approx((p * (i - mu) * (j - mu)).sum() / (p * (i - mu) ** 2).sum(), rel=1e-9)
 
 
 @pytest.mark.parametrize(

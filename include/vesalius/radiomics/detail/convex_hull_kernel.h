@@ -4,9 +4,10 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <map>
 #include <unordered_map>
 #include <vector>
+
+#include <vesalius/radiomics/detail/level_box.h>
 
 namespace vesalius::radiomics::detail {
 
@@ -14,10 +15,8 @@ namespace vesalius::radiomics::detail {
 /// to mm (an affine map) leaves the hull's structure as it is.
 using Lattice = std::array<int64_t, 3>;
 
-/// The corners of the convex hull of (y, x) pairs: Andrew's monotone chain.
-inline std::vector<std::array<int64_t, 2>> convex_polygon(std::vector<std::array<int64_t, 2>> points) {
-  std::sort(points.begin(), points.end());
-  points.erase(std::unique(points.begin(), points.end()), points.end());
+/// The corners of the convex hull of (y, x) pairs that are in order: Andrew's monotone chain.
+inline std::vector<std::array<int64_t, 2>> convex_polygon(const std::vector<std::array<int64_t, 2>>& points) {
   if (points.size() < 3) return points;
   std::vector<std::array<int64_t, 2>> chain;
   const auto append = [&](const std::array<int64_t, 2>& p, size_t base) {
@@ -36,29 +35,44 @@ inline std::vector<std::array<int64_t, 2>> convex_polygon(std::vector<std::array
 }
 
 /// The points that can be corners of the hull of a mask's mesh. In each row of voxels only the first and the last
-/// inside matter, with the six mesh vertices around each; in each plane only the corners of the plane's own hull.
-inline std::vector<Lattice> hull_candidates(const bool* mask, const std::array<int64_t, 3>& size) {
-  std::map<int64_t, std::vector<std::array<int64_t, 2>>> planes;
-  for (int64_t z = 0; z < size[0]; ++z)
-    for (int64_t y = 0; y < size[1]; ++y) {
-      const bool* row = mask + (z * size[1] + y) * size[2];
-      const bool* first = std::find(row, row + size[2], true);
-      if (first == row + size[2]) continue;
-      int64_t last = size[2] - 1;
-      while (!row[last]) --last;
-      const int64_t ends[2] = {first - row, last};
-      planes[2 * z].push_back({2 * y, 2 * ends[0] - 1});
-      planes[2 * z].push_back({2 * y, 2 * ends[1] + 1});
-      for (const int64_t x : ends) {
-        for (const int64_t side : {-1, 1}) {
-          planes[2 * z].push_back({2 * y + side, 2 * x});
-          planes[2 * z + side].push_back({2 * y, 2 * x});
-        }
-      }
-    }
+/// inside matter, with the six mesh vertices around each; in each line of the lattice only the outermost of these, and in
+/// each plane only the corners of the plane's own hull. `ranges` are those of the rows, `[z, y]`.
+inline std::vector<Lattice> hull_candidates(const RowRange* ranges, const std::array<int64_t, 3>& size) {
+  const int64_t ny = size[1];
   std::vector<Lattice> out;
-  for (auto& [z, points] : planes)
-    for (const auto& p : convex_polygon(std::move(points))) out.push_back({z, p[0], p[1]});
+  std::vector<int64_t> low(2 * ny + 1), high(2 * ny + 1);  // of the lines y = -1 … 2 ny - 1
+  const auto clear = [&] {
+    std::fill(low.begin(), low.end(), INT64_MAX), std::fill(high.begin(), high.end(), INT64_MIN);
+  };
+  const auto add = [&](int64_t y, int64_t first, int64_t last) {
+    low[y + 1] = std::min(low[y + 1], first), high[y + 1] = std::max(high[y + 1], last);
+  };
+  const auto finish = [&](int64_t z) {
+    std::vector<std::array<int64_t, 2>> points;
+    for (int64_t y = 0; y <= 2 * ny; ++y) {
+      if (low[y] > high[y]) continue;
+      points.push_back({y - 1, low[y]});
+      if (low[y] < high[y]) points.push_back({y - 1, high[y]});
+    }
+    for (const auto& p : convex_polygon(points)) out.push_back({z, p[0], p[1]});
+  };
+  const auto each_row = [&](int64_t z, const auto& use) {
+    if (z < 0 || z >= size[0]) return;
+    for (int64_t y = 0; y < ny; ++y)
+      if (const RowRange r = ranges[z * ny + y]; r.first < r.end)
+        use(2 * y, 2 * int64_t{r.first}, 2 * int64_t{r.end} - 2);
+  };
+  for (int64_t z = 0; z <= size[0]; ++z) {
+    clear();  // the plane 2z - 1, between two slices
+    const auto touch = [&](int64_t y, int64_t first, int64_t last) { add(y, first, last); };
+    each_row(z - 1, touch), each_row(z, touch);
+    finish(2 * z - 1);
+    clear();
+    each_row(z, [&](int64_t y, int64_t first, int64_t last) {
+      add(y, first - 1, last + 1), add(y - 1, first, last), add(y + 1, first, last);
+    });
+    finish(2 * z);
+  }
   return out;
 }
 

@@ -4,66 +4,122 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <optional>
+#include <vector>
 
-#include <xtensor/xbuilder.hpp>
-#include <xtensor/xmath.hpp>
-#include <xtensor/xtensor.hpp>
-#include <xtensor/xview.hpp>
+#include <vesalius/radiomics/detail/log2_table.h>
 
 namespace vesalius::radiomics::detail {
 
-template <class Expression>
-double total(const Expression& expression) {
-  return xt::sum(expression, xt::evaluation_strategy::immediate)();
-}
-
-/// Shannon's, in bits; empty cells count nothing.
-template <class Array>
-double entropy(const Array& p) {
+/// Σ_k term(k, p_k) over a marginal or a diagonal p whose first element belongs to `first`.
+template <class Term>
+double over(const std::vector<double>& p, int64_t first, const Term& term) {
   double sum = 0;
-  for (double v : p)
-    if (v > 0) sum -= v * std::log2(v);
+  for (size_t k = 0; k < p.size(); ++k) sum += term(static_cast<double>(first + static_cast<int64_t>(k)), p[k]);
   return sum;
 }
 
-/// A symmetric, normalised co-occurrence matrix with its marginals and diagonals, named as in IBSI 1, section 3.6.
+/// A symmetric, normalised co-occurrence matrix by what its features are made of, named as in IBSI 1, section 3.6. The
+/// matrix itself is gone through once, the cells that aren't empty: all else is sums along it. Counts are whole numbers and stay
+/// so as long as differences are taken.
 struct Glcm {
-  double n = 0;                             ///< N_g
-  xt::xtensor<double, 2> p;                 ///< p_ij
-  xt::xtensor<double, 1> p_row, i;          ///< p_i. = p_.i; the levels 1..N_g
-  xt::xtensor<double, 1> p_minus, k_minus;  ///< p_{i-j,k}, k = 0..N_g - 1
-  xt::xtensor<double, 1> p_plus, k_plus;    ///< p_{i+j,k}, k = 2..2 N_g
-  double mu = 0, hx = 0, hxy = 0;           ///< mean of p_i., entropy of p_i., entropy of p_ij
+  int64_t n = 0;                                    ///< N_g
+  double n_pairs = 0;                               ///< Σ of the symmetric counts
+  std::vector<double> p_row;                        ///< p_i. = p_.i, i = 1..N_g
+  std::vector<double> p_minus;                      ///< p_{i-j,k}, k = 0..N_g - 1
+  std::vector<double> p_plus;                       ///< p_{i+j,k}, k = 2..2 N_g
+  double mu = 0;                                    ///< mean of p_i.
+  double variance = 0, covariance = 0;              ///< Σ (i - μ)² p_ij, Σ (i - μ)(j - μ) p_ij
+  double max = 0, squares = 0, ij = 0;              ///< max p_ij, Σ p_ij², Σ i j p_ij
+  double hx = 0, hxy = 0, h_minus = 0, h_plus = 0;  ///< entropies of p_i., p_ij, p_{i-j}, p_{i+j}
+};
 
-  /// From one-sided counts `[n, n]`; nothing if there are none.
-  static std::optional<Glcm> from_counts(const int64_t* counts, int64_t n) {
-    double sum = 0;
-    for (int64_t c = 0; c < n * n; ++c) sum += static_cast<double>(counts[c]);
-    if (sum == 0) return std::nullopt;
-    const auto size = static_cast<size_t>(n);
+/// Collects cells, each pair of levels once, and makes the matrix of them.
+class GlcmSums {
+ public:
+  explicit GlcmSums(int64_t n) : n_(n), row_(n), minus_(n), plus_(2 * n - 1) {}
+
+  /// `count` pairs (i, j) or (j, i), in 1..n; i ≠ j.
+  void add(int64_t i, int64_t j, int64_t count) {
+    row_[i - 1] += count, row_[j - 1] += count;
+    minus_[std::abs(i - j)] += 2 * count, plus_[i + j - 2] += 2 * count;
+    cell(count, 2, i * j);
+  }
+  /// `count` pairs (i, i): both ends are counted in the one cell.
+  void add_equal(int64_t i, int64_t count) {
+    row_[i - 1] += 2 * count, minus_[0] += 2 * count, plus_[2 * i - 2] += 2 * count;
+    cell(2 * count, 1, i * i);
+  }
+  /// One-sided counts `[n + 1, n + 1]` with a row and a column for level 0, which are left out.
+  void add_table(const uint32_t* counts) {
+    const int64_t width = n_ + 1;
+    for (int64_t i = 1; i <= n_; ++i) {
+      if (const int64_t c = counts[i * width + i]; c != 0) add_equal(i, c);
+      for (int64_t j = i + 1; j <= n_; ++j)
+        if (const int64_t c = int64_t{counts[i * width + j]} + counts[j * width + i]; c != 0) add(i, j, c);
+    }
+  }
+
+  /// Nothing if there are no pairs.
+  std::optional<Glcm> finish() const {
+    int64_t total = 0, first = 0;
+    Whole second = 0;
+    for (int64_t i = 1; i <= n_; ++i) {
+      total += row_[i - 1], first += i * row_[i - 1];
+      second += static_cast<Whole>(i * i) * row_[i - 1];
+    }
+    if (total == 0) return std::nullopt;
     Glcm g;
-    g.n = static_cast<double>(n);
-    g.p = xt::empty<double>({size, size});
-    g.p_row = xt::zeros<double>({size});
-    g.p_minus = xt::zeros<double>({size});
-    g.p_plus = xt::zeros<double>({2 * size - 1});
-    g.i = xt::arange<double>(1, g.n + 1);
-    g.k_minus = xt::arange<double>(0, g.n);
-    g.k_plus = xt::arange<double>(2, 2 * g.n + 1);
-    for (int64_t i = 0; i < n; ++i)
-      for (int64_t j = 0; j < n; ++j) {
-        const double p = static_cast<double>(counts[i * n + j] + counts[j * n + i]) / (2 * sum);
-        g.p(i, j) = p;
-        g.p_row(i) += p;
-        g.p_minus(std::abs(i - j)) += p;
-        g.p_plus(i + j) += p;
-      }
-    g.mu = total(g.i * g.p_row);
-    g.hx = entropy(g.p_row);
-    g.hxy = entropy(g.p);
+    g.n = n_;
+    g.n_pairs = static_cast<double>(total);
+    const double square = g.n_pairs * g.n_pairs;
+    g.mu = static_cast<double>(first) / g.n_pairs;
+    g.variance = static_cast<double>(total * second - static_cast<Whole>(first) * first) / square;
+    g.covariance = static_cast<double>(total * products_ - static_cast<Whole>(first) * first) / square;
+    g.ij = static_cast<double>(products_) / g.n_pairs;
+    g.max = static_cast<double>(max_) / g.n_pairs;
+    g.squares = squares_ / square;
+    const double bits = std::log2(g.n_pairs);
+    g.hxy = std::max(0.0, bits - logs_ / g.n_pairs);
+    g.p_row = normalised(row_, total, g.hx);
+    g.p_minus = normalised(minus_, total, g.h_minus);
+    g.p_plus = normalised(plus_, total, g.h_plus);
+    if (max_ == total) g.hxy = 0;
     return g;
   }
+
+ private:
+  __extension__ typedef __int128 Whole;
+
+  void cell(int64_t count, int64_t times, int64_t product) {
+    max_ = std::max(max_, count);
+    const auto c = static_cast<double>(count);
+    squares_ += static_cast<double>(times) * c * c;
+    products_ += static_cast<Whole>(times * count) * product;
+    logs_ += static_cast<double>(times) * c * log2_(count);
+  }
+
+  /// Shares of the total, and their Shannon entropy in bits; empty ones count nothing.
+  std::vector<double> normalised(const std::vector<int64_t>& counts, int64_t total, double& entropy) const {
+    std::vector<double> p(counts.size());
+    const auto all = static_cast<double>(total);
+    const double bits = log2_(total);
+    entropy = 0;
+    for (size_t k = 0; k < counts.size(); ++k) {
+      if (counts[k] == 0) continue;
+      p[k] = static_cast<double>(counts[k]) / all;
+      entropy += p[k] * (bits - log2_(counts[k]));
+    }
+    return p;
+  }
+
+  int64_t n_;
+  std::vector<int64_t> row_, minus_, plus_;
+  int64_t max_ = 0;
+  Whole products_ = 0;
+  double squares_ = 0, logs_ = 0;
+  Log2 log2_;
 };
 
 }  // namespace vesalius::radiomics::detail

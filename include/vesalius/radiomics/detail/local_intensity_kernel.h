@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <vector>
 
+#include <vesalius/radiomics/detail/vectorised.h>
+
 namespace vesalius::radiomics::detail {
 
 /// One row of a ball of voxels: those at (dz, dy, -reach … reach) from its centre.
@@ -35,53 +37,100 @@ inline std::vector<BallRow> ball_rows(double radius, const std::array<double, 3>
 }
 
 /// Means over a ball around every voxel, as far as there are voxels; NaN and infinite ones are left out like those beyond
-/// the edge. Sums along a row are differences of running sums: a ball costs two reads for each of its rows.
+/// the edge. Rows of one reach are added up first, over z and y: rings. What of the ball lies k voxels before or after its
+/// centre are the rings that reach as far as k. So a ball costs one read for each of its rows and two for each reach; no more
+/// is in memory than the voxels and a few rows.
 class BallMeans {
  public:
-  BallMeans(const double* voxels, const std::array<int64_t, 3>& size, std::vector<BallRow> rows)
-      : size_(size), rows_(std::move(rows)), sums_(size[0] * size[1] * (size[2] + 1)), counts_(sums_.size()) {
-    for (int64_t line = 0; line < size[0] * size[1]; ++line) {
-      double* sum = sums_.data() + line * (size[2] + 1);
-      double* count = counts_.data() + line * (size[2] + 1);
-      for (int64_t x = 0; x < size[2]; ++x) {
-        const double v = voxels[line * size[2] + x];
-        const bool there = std::isfinite(v);
-        sum[x + 1] = sum[x] + (there ? v : 0.0);
-        count[x + 1] = count[x] + (there ? 1.0 : 0.0);
+  /// `voxels` must outlive it.
+  BallMeans(const double* voxels, const std::array<int64_t, 3>& size, const std::vector<BallRow>& rows)
+      : voxels_(voxels), size_(size) {
+    for (const BallRow& r : rows) reach_ = std::max(reach_, r.reach);
+    rings_.resize(reach_ + 1);
+    for (const BallRow& r : rows) rings_[r.reach].push_back(r);
+    const int64_t n = size[0] * size[1] * size[2];
+    int64_t finite = 0;
+    vectorised([&] {
+      for (int64_t i = 0; i < n; ++i) finite += voxels[i] - voxels[i] == 0;
+    });
+    if (finite == n) return;
+    clean_.assign(voxels, voxels + n), there_.assign(n, 1.0);
+    for (int64_t i = 0; i < n; ++i)
+      if (!std::isfinite(clean_[i])) clean_[i] = there_[i] = 0;
+    voxels_ = clean_.data();
+  }
+
+  /// What a thread needs.
+  struct Scratch {
+    std::vector<double> number, rings, rows;
+    std::vector<const double*> from;
+  };
+
+  /// Means around the voxels (z, y, from … from + n - 1), into `out`.
+  void row(int64_t z, int64_t y, int64_t from, int64_t n, double* out, Scratch& s) const {
+    sum(voxels_, z, y, from, n, out, s);
+    s.number.resize(n);
+    if (there_.empty())
+      count(z, y, from, n, s.number.data());
+    else
+      sum(there_.data(), z, y, from, n, s.number.data(), s);
+    for (int64_t i = 0; i < n; ++i) out[i] /= s.number[i];
+  }
+
+ private:
+  /// Sums over the balls. `rings[k]` holds, for voxels from - reach … from + n + reach - 1, the ring of reach k.
+  void sum(const double* voxels, int64_t z, int64_t y, int64_t from, int64_t n, double* out, Scratch& s) const {
+    const int64_t wide = n + 2 * reach_, first = std::max<int64_t>(0, from - reach_),
+                  end = std::min(size_[2], from + n + reach_), lead = first - (from - reach_), length = end - first;
+    s.rings.assign((reach_ + 1) * wide, 0.0);
+    for (int64_t k = reach_; k >= 0; --k) {
+      s.from.clear();
+      for (const BallRow& r : rings_[k]) {
+        const int64_t at_z = z + r.dz, at_y = y + r.dy;
+        if (at_z < 0 || at_z >= size_[0] || at_y < 0 || at_y >= size_[1]) continue;
+        s.from.push_back(voxels + (at_z * size_[1] + at_y) * size_[2] + first);
+      }
+      double* ring = s.rings.data() + k * wide;
+      if (k < reach_) std::copy_n(ring + wide, wide, ring);  // the rings that reach further reach as far as k, too
+      ring += lead;
+      size_t r = 0;
+      for (; r + 4 <= s.from.size(); r += 4) {
+        const double *a = s.from[r], *b = s.from[r + 1], *c = s.from[r + 2], *d = s.from[r + 3];
+        for (int64_t x = 0; x < length; ++x) ring[x] += (a[x] + b[x]) + (c[x] + d[x]);
+      }
+      for (; r < s.from.size(); ++r) {
+        const double* a = s.from[r];
+        for (int64_t x = 0; x < length; ++x) ring[x] += a[x];
+      }
+    }
+    const double* middle = s.rings.data() + reach_;
+    for (int64_t x = 0; x < n; ++x) out[x] = middle[x];
+    for (int64_t k = 1; k <= reach_; ++k) {
+      const double* ring = s.rings.data() + k * wide + reach_;
+      for (int64_t x = 0; x < n; ++x) out[x] += ring[x - k] + ring[x + k];
+    }
+  }
+
+  /// How many voxels the balls have within the image.
+  void count(int64_t z, int64_t y, int64_t from, int64_t n, double* out) const {
+    std::fill(out, out + n, 0.0);
+    for (int64_t k = 0; k <= reach_; ++k) {
+      int64_t rows = 0;
+      for (const BallRow& r : rings_[k])
+        rows += z + r.dz >= 0 && z + r.dz < size_[0] && y + r.dy >= 0 && y + r.dy < size_[1];
+      if (rows == 0) continue;
+      for (int64_t x = 0; x < n; ++x) {
+        const int64_t at = from + x, voxels = std::min(at + k, size_[2] - 1) - std::max<int64_t>(at - k, 0) + 1;
+        out[x] += static_cast<double>(rows * voxels);
       }
     }
   }
 
-  /// Means around the voxels (z, y, from … from + n - 1), into `out`.
-  void row(int64_t z, int64_t y, int64_t from, int64_t n, double* out) {
-    number_.assign(n, 0.0);
-    std::fill(out, out + n, 0.0);
-    for (const BallRow& r : rows_) {
-      if (z + r.dz < 0 || z + r.dz >= size_[0] || y + r.dy < 0 || y + r.dy >= size_[1]) continue;
-      const int64_t line = ((z + r.dz) * size_[1] + y + r.dy) * (size_[2] + 1);
-      add(sums_.data() + line, r.reach, from, n, out);
-      add(counts_.data() + line, r.reach, from, n, number_.data());
-    }
-    for (int64_t i = 0; i < n; ++i) out[i] /= number_[i];
-  }
-
- private:
-  /// Adds the sum of voxels x - reach … x + reach for each x; a loop without conditions where the row's ends are far.
-  void add(const double* running, int64_t reach, int64_t from, int64_t n, double* out) const {
-    const int64_t end = from + n;
-    const int64_t left = std::clamp(reach, from, end), right = std::clamp(size_[2] - reach, left, end);
-    const auto near_an_end = [&](int64_t begin, int64_t stop) {
-      for (int64_t x = begin; x < stop; ++x)
-        out[x - from] += running[std::min(x + reach + 1, size_[2])] - running[std::max<int64_t>(x - reach, 0)];
-    };
-    near_an_end(from, left);
-    for (int64_t x = left; x < right; ++x) out[x - from] += running[x + reach + 1] - running[x - reach];
-    near_an_end(right, end);
-  }
-
+  const double* voxels_;
   std::array<int64_t, 3> size_;
-  std::vector<BallRow> rows_;
-  std::vector<double> sums_, counts_, number_;
+  int64_t reach_ = 0;
+  std::vector<std::vector<BallRow>> rings_;  // by reach
+  std::vector<double> clean_, there_;        // without what isn't finite; 1 where it is
 };
 
 }  // namespace vesalius::radiomics::detail

@@ -7,7 +7,10 @@
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <utility>
 #include <vector>
+
+#include <vesalius/radiomics/detail/vectorised.h>
 
 namespace vesalius::radiomics::detail {
 
@@ -70,23 +73,109 @@ void fill_percentiles(Distribution& d, int64_t n, const Order& order) {
   d.p90 = percentile(0.90);
 }
 
-/// Of plain values, at least one; linear in their number.
+/// Order statistics of plain values: which are the `ranks`-th smallest, ascending and counted from 0. Values are sorted into
+/// a few thousand bins by size, and only the bins that hold a rank are looked at closely.
+inline std::vector<double> select_ranks(std::span<const double> values, double least, double most,
+                                        std::span<const int64_t> ranks) {
+  constexpr int64_t kBins = 2048;
+  const double scale = (kBins - 1) / (most - least);
+  std::vector<double> out;
+  if (!(scale > 0) || !std::isfinite(scale)) {  // equal values, or a range beyond double
+    std::vector<double> work(values.begin(), values.end());
+    for (int64_t rank : ranks) {
+      std::nth_element(work.begin(), work.begin() + rank, work.end());
+      out.push_back(work[rank]);
+    }
+    return out;
+  }
+  const auto bin_of = [&](double x) { return static_cast<int32_t>((x - least) * scale); };
+  std::vector<int64_t> count(kBins, 0);
+  for (double x : values) ++count[bin_of(x)];
+  std::vector<int32_t> list_of(kBins, -1);
+  std::vector<std::vector<double>> lists;
+  const auto place = [&](int64_t rank) {  // the bin, and the rank in it
+    int64_t bin = 0;
+    for (; rank >= count[bin]; ++bin) rank -= count[bin];
+    return std::pair{bin, rank};
+  };
+  for (int64_t rank : ranks) {
+    const int64_t bin = place(rank).first;
+    if (list_of[bin] >= 0) continue;
+    list_of[bin] = static_cast<int32_t>(lists.size());
+    lists.emplace_back().reserve(count[bin]);
+  }
+  for (double x : values)
+    if (const int32_t list = list_of[bin_of(x)]; list >= 0) lists[list].push_back(x);
+  for (int64_t rank : ranks) {
+    const auto [bin, within] = place(rank);
+    auto& list = lists[list_of[bin]];
+    std::nth_element(list.begin(), list.begin() + within, list.end());
+    out.push_back(list[within]);
+  }
+  return out;
+}
+
+/// Sums in eight lanes, which the processor adds up side by side; also more exact than one long sum.
+template <int kSums, class Terms>
+std::array<double, kSums> sum_terms(std::span<const double> values, const Terms& terms) {
+  constexpr int64_t kWide = 8;
+  double lanes[kSums][kWide] = {};
+  const int64_t n = static_cast<int64_t>(values.size()), whole = n / kWide * kWide;
+  for (int64_t i = 0; i < whole; i += kWide)
+    for (int64_t k = 0; k < kWide; ++k) {
+      double t[kSums];
+      terms(values[i + k], t);
+      for (int s = 0; s < kSums; ++s) lanes[s][k] += t[s];
+    }
+  for (int64_t i = whole; i < n; ++i) {
+    double t[kSums];
+    terms(values[i], t);
+    for (int s = 0; s < kSums; ++s) lanes[s][0] += t[s];
+  }
+  std::array<double, kSums> out{};
+  for (int s = 0; s < kSums; ++s)
+    for (double v : lanes[s]) out[s] += v;
+  return out;
+}
+
+/// Of plain values, at least one; linear in their number. Passes of their own for mean and moments: the textbook one-pass
+/// formula cancels for CT-like offsets.
 inline Distribution describe(std::span<const double> values) {
   Distribution d;
-  std::vector<double> work(values.begin(), values.end());
-  const auto [least, most] = std::minmax_element(work.begin(), work.end());
-  d.min = *least, d.max = *most;
-  // Each selection leaves everything before it smaller: the next looks at the rest only.
-  int64_t sorted = 0;
-  fill_percentiles(d, static_cast<int64_t>(work.size()), [&](int64_t k) {
-    if (k >= sorted) {
-      std::nth_element(work.begin() + sorted, work.begin() + k, work.end());
-      sorted = k + 1;
-    }
-    return work[k];
+  const auto n = static_cast<int64_t>(values.size());
+  d.n = static_cast<double>(n);
+  double least = values[0], most = values[0];
+  vectorised([&] {
+    for (double x : values) least = x < least ? x : least, most = x > most ? x : most;
   });
-  fill_moments(d, [&](const auto& f) {
-    for (double x : values) f(x, 1.0);
+  d.min = least, d.max = most;
+  std::vector<int64_t> ranks;
+  fill_percentiles(d, n, [&](int64_t k) {
+    ranks.push_back(k);
+    return 0.0;
+  });
+  const std::vector<double> selected = select_ranks(values, least, most, ranks);
+  size_t next = 0;
+  fill_percentiles(d, n, [&](int64_t) { return selected[next++]; });
+
+  const bool constant = d.min == d.max;  // exact, so that its variance is 0
+  vectorised([&] {
+    const auto [sum, robust_sum, robust_n] = sum_terms<3>(values, [&](double x, double* t) {
+      const bool robust = x >= d.p10 && x <= d.p90;
+      t[0] = x, t[1] = robust ? x : 0.0, t[2] = robust ? 1.0 : 0.0;
+    });
+    d.mean = constant ? d.min : sum / d.n;
+    const double robust_mean = constant ? d.min : robust_sum / robust_n;
+    const auto sums = sum_terms<7>(values, [&](double x, double* t) {
+      const double c = x - d.mean, c2 = c * c;
+      t[0] = c2, t[1] = c2 * c, t[2] = c2 * c2, t[3] = x * x, t[4] = std::abs(c), t[5] = std::abs(x - d.median);
+      t[6] = x >= d.p10 && x <= d.p90 ? std::abs(x - robust_mean) : 0.0;
+    });
+    d.m2 = sums[0] / d.n, d.m3 = sums[1] / d.n, d.m4 = sums[2] / d.n;
+    d.sum_of_squares = sums[3];
+    d.mean_deviation = sums[4] / d.n;
+    d.median_deviation = sums[5] / d.n;
+    d.robust_deviation = robust_n > 0 ? sums[6] / robust_n : 0;  // p10 and p90 may both lie between two values
   });
   return d;
 }

@@ -5,114 +5,305 @@
 #include <array>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
+#include <type_traits>
 #include <vector>
 
-#include <vesalius/radiomics/detail/glcm_kernel.h>
+#include <vesalius/radiomics/detail/level_box.h>
 
 namespace vesalius::radiomics::detail {
 
-/// Levels (or a mask) with one voxel of 0 around them, so that neighbours are always in memory, and the positions of the
-/// voxels that aren't 0.
-struct PaddedLevels {
-  PaddedBox box{};
-  std::vector<int32_t> level;
-  std::vector<int64_t> inside;
+// Loops over rows without conditions, which compilers turn into vector code, mark the places where something has to be
+// done one by one. All run over slices [from, to): a part of the box for a thread, or one slice for 2D features.
 
-  template <class T>
-  PaddedLevels(const T* voxels, const std::array<int64_t, 3>& size) {
-    for (int a = 0; a < 3; ++a) box.size[a] = size[a], box.margin[a] = 1;
-    level.assign((size[0] + 2) * box.slice_length(), 0);
-    for (int64_t z = 0; z < size[0]; ++z)
-      for (int64_t y = 0; y < size[1]; ++y) {
-        int64_t position = box.position(z, y, 0);
-        for (int64_t x = 0; x < size[2]; ++x, ++position, ++voxels) {
-          level[position] = static_cast<int32_t>(*voxels);
-          if (*voxels != 0) inside.push_back(position);
+/// One of each pair of opposite Chebyshev neighbours: 13, or the first 4, which stay within the slice. (z, y, x).
+inline constexpr std::array<std::array<int64_t, 3>, 13> kDirections{{{0, 0, 1},
+                                                                     {0, 1, -1},
+                                                                     {0, 1, 0},
+                                                                     {0, 1, 1},
+                                                                     {1, -1, -1},
+                                                                     {1, -1, 0},
+                                                                     {1, -1, 1},
+                                                                     {1, 0, -1},
+                                                                     {1, 0, 0},
+                                                                     {1, 0, 1},
+                                                                     {1, 1, -1},
+                                                                     {1, 1, 0},
+                                                                     {1, 1, 1}}};
+
+/// Calls `row(p, q, n)` for the rows of voxels p[0 … n - 1] whose partners at `offset` are q[0 … n - 1]; between them all
+/// pairs of the region that start in slices [from, to) and end before slice `limit`.
+template <class T, class Row>
+void for_each_pair_row(const LevelBox<T>& box, const std::array<int64_t, 3>& offset, int64_t from, int64_t to,
+                       int64_t limit, const Row& row) {
+  const auto [dz, dy, dx] = offset;
+  for (int64_t z = from; z < std::min(to, limit - dz); ++z)
+    for (int64_t y = std::max<int64_t>(0, -dy); y < std::min(box.ny, box.ny - dy); ++y) {
+      const RowRange a = box.range(z, y), b = box.range(z + dz, y + dy);
+      const int64_t first = std::max<int64_t>(a.first, b.first - dx), end = std::min<int64_t>(a.end, b.end - dx);
+      if (first < end) row(box.at(z, y) + first, box.at(z + dz, y + dy) + first + dx, end - first);
+    }
+}
+
+/// Adds the pairs at `offset` to `counts`, `[n + 1, n + 1]`: row and column 0 are those that lie outside the region.
+/// `other`, if there is one, is a second table that takes every other pair: to add to the number that was just written
+/// the processor must wait for it.
+template <class T>
+void count_pairs(const LevelBox<T>& box, const std::array<int64_t, 3>& offset, int64_t from, int64_t to, int64_t limit,
+                 uint32_t* counts, uint32_t* other) {
+  const int64_t width = box.n + 1;
+  for_each_pair_row(box, offset, from, to, limit, [&](const T* p, const T* q, int64_t n) {
+    int64_t x = 0;
+    for (; x + 1 < n; x += 2) {
+      ++counts[p[x] * width + q[x]];
+      ++other[p[x + 1] * width + q[x + 1]];
+    }
+    if (x < n) ++counts[p[x] * width + q[x]];
+  });
+}
+
+/// Calls `run(level, length)` for each run of two or more equal levels along `offset`, one of `kDirections` (IBSI 1, section
+/// 3.7); the other voxels are runs of one.
+template <class T, class Length, class Run>
+void for_each_long_run(const LevelBox<T>& box, const std::array<int64_t, 3>& offset, int64_t from, int64_t to,
+                       const Run& run) {
+  const auto [dz, dy, dx] = offset;
+  const int64_t step = dz * box.slice + dy * box.row + dx, wide = box.nx + 2;
+  // How long the run through a voxel is so far, for the rows that the next ones go on from.
+  const int64_t depth = dz ? 2 : 1;
+  std::vector<Length> lengths(depth * (box.ny + 2) * wide, 0);
+  std::vector<uint8_t> ends(box.nx + 8);
+  const bool along_row = dz == 0 && dy == 0;
+  for (int64_t z = from; z < to; ++z)
+    for (int64_t y = 0; y < box.ny; ++y) {
+      const RowRange range = box.range(z, y);
+      if (range.first == range.end) continue;
+      const T* c = box.at(z, y);
+      const bool starts = z - dz < from;  // runs don't come from slices before
+      Length* own = lengths.data() + ((z % depth) * (box.ny + 2) + y + 1) * wide + 1;
+      const Length* before = lengths.data() + (((z - dz + depth) % depth) * (box.ny + 2) + y - dy + 1) * wide + 1 - dx;
+      const int64_t first = range.first, n = range.end - range.first;
+      const T *here = c + first, *next = here + step, *previous = here - step;
+      own += first, before += first;
+      const bool stops = z + dz >= to;
+      if (along_row) {
+        for (int64_t x = 0; x < n; ++x) own[x] = here[x] == previous[x] ? static_cast<Length>(own[x - 1] + 1) : 1;
+      } else if (starts) {
+        std::fill(own, own + n, Length{1});
+      } else {
+        for (int64_t x = 0; x < n; ++x) own[x] = here[x] == previous[x] ? static_cast<Length>(before[x] + 1) : 1;
+      }
+      if (starts && !along_row && dz) continue;
+      if (stops)
+        for (int64_t x = 0; x < n; ++x) ends[x] = (here[x] == previous[x]) & (here[x] != 0);
+      else
+        for (int64_t x = 0; x < n; ++x) ends[x] = (here[x] == previous[x]) & (here[x] != next[x]) & (here[x] != 0);
+      for (int64_t x = n; x < n + 8; ++x) ends[x] = 0;
+      for (int64_t x = 0; x < n; x += 8) {
+        uint64_t eight;
+        std::memcpy(&eight, ends.data() + x, 8);
+        for (; eight != 0; eight &= eight - 1) {
+          const int64_t k = x + __builtin_ctzll(eight) / 8;
+          run(static_cast<int64_t>(here[k]), static_cast<int64_t>(own[k]));
         }
       }
-  }
-
-  /// Steps in memory to the Chebyshev neighbours: 26, or 8 within the slice.
-  std::vector<int64_t> neighbours(bool in_slice) const {
-    std::vector<int64_t> steps;
-    for (int64_t z = in_slice ? 0 : -1; z <= (in_slice ? 0 : 1); ++z)
-      for (int64_t y = -1; y <= 1; ++y)
-        for (int64_t x = -1; x <= 1; ++x)
-          if (z != 0 || y != 0 || x != 0) steps.push_back(z * box.slice_length() + y * box.row_length() + x);
-    return steps;
-  }
-};
-
-/// Calls `run(level, length)` for each run of equal levels along `step` (IBSI 1, section 3.7).
-template <class Run>
-void for_each_run(const PaddedLevels& p, int64_t step, const Run& run) {
-  for (const int64_t v : p.inside) {
-    const int32_t level = p.level[v];
-    if (p.level[v - step] == level) continue;  // not where the run starts
-    int64_t length = 1;
-    for (int64_t next = v + step; p.level[next] == level; next += step) ++length;
-    run(level, length);
-  }
+    }
 }
 
 /// City-block distance to the nearest voxel outside the mask: 1 at the border (IBSI 1, section 3.9). Two passes are
-/// exact for this norm. `in_slice` leaves the neighbours above and below out.
-inline std::vector<int32_t> border_distance(const PaddedLevels& mask, bool in_slice) {
-  std::vector<int32_t> distance(mask.level.size(), 0);
-  std::vector<int64_t> steps{1, mask.box.row_length()};
-  if (!in_slice) steps.push_back(mask.box.slice_length());
-  for (const int64_t v : mask.inside) {
-    int32_t nearest = INT32_MAX - 1;
-    for (const int64_t s : steps) nearest = std::min(nearest, distance[v - s]);
-    distance[v] = nearest + 1;
+/// exact for this norm. `in_slice` leaves the neighbours above and below out. `mask` is `[nz, ny, nx]`.
+inline PaddedVolume<uint16_t> border_distance(const bool* mask, const std::array<int64_t, 3>& size,
+                                              const RowRange* ranges, int64_t from, int64_t to, bool in_slice) {
+  PaddedVolume<uint16_t> volume({to - from, size[1], size[2]});
+  const int64_t row = volume.row(), above = in_slice ? row : volume.slice();
+  for (int64_t z = from; z < to; ++z)
+    for (int64_t y = 0; y < size[1]; ++y) {
+      const RowRange r = ranges[z * size[1] + y];
+      const bool* inside = mask + (z * size[1] + y) * size[2];
+      uint16_t* d = volume.first() + (z - from) * volume.slice() + y * row;
+      for (int64_t x = r.first; x < r.end; ++x) {
+        const auto nearest = static_cast<uint16_t>(std::min(d[x - row], d[x - above]) + 1);
+        d[x] = inside[x] ? nearest : uint16_t{0};
+      }
+      for (int64_t x = r.first; x < r.end; ++x) d[x] = std::min<uint16_t>(d[x], d[x - 1] + 1);
+    }
+  for (int64_t z = to - 1; z >= from; --z)
+    for (int64_t y = size[1] - 1; y >= 0; --y) {
+      const RowRange r = ranges[z * size[1] + y];
+      uint16_t* d = volume.first() + (z - from) * volume.slice() + y * row;
+      for (int64_t x = r.first; x < r.end; ++x) {
+        const auto nearest = static_cast<uint16_t>(std::min(d[x + row], d[x + above]) + 1);
+        d[x] = std::min(d[x], nearest);
+      }
+      for (int64_t x = r.end - 1; x >= r.first; --x) d[x] = std::min<uint16_t>(d[x], d[x + 1] + 1);
+    }
+  return volume;
+}
+
+/// Zones by union-find: `label` numbers, joined as rows go by.
+class Zones {
+ public:
+  struct Zone {
+    int32_t parent;
+    uint32_t size, level;
+    uint16_t nearest;
+  };
+  /// A new one.
+  int32_t add(uint32_t level) {
+    zones_.push_back({static_cast<int32_t>(zones_.size()), 0, level, UINT16_MAX});
+    return static_cast<int32_t>(zones_.size()) - 1;
   }
-  for (auto v = mask.inside.rbegin(); v != mask.inside.rend(); ++v)
-    for (const int64_t s : steps) distance[*v] = std::min(distance[*v], distance[*v + s] + 1);
-  return distance;
+  void grow(int32_t label, uint16_t distance) {
+    Zone& zone = zones_[label];
+    ++zone.size;
+    zone.nearest = std::min(zone.nearest, distance);
+  }
+  void join(int32_t a, int32_t b) {
+    if (a == b) return;
+    a = root(a), b = root(b);
+    zones_[std::max(a, b)].parent = std::min(a, b);
+  }
+  /// `zone(level, size, least distance)`; empties the list. A parent comes before its children.
+  template <class Visit>
+  void finish(const Visit& zone) {
+    for (size_t k = zones_.size(); k-- > 0;) {
+      const Zone& z = zones_[k];
+      if (z.parent == static_cast<int32_t>(k)) {
+        zone(static_cast<int64_t>(z.level), static_cast<int64_t>(z.size), static_cast<int64_t>(z.nearest));
+        continue;
+      }
+      Zone& parent = zones_[z.parent];
+      parent.size += z.size;
+      parent.nearest = std::min(parent.nearest, z.nearest);
+    }
+    zones_.clear();
+  }
+
+ private:
+  int32_t root(int32_t a) {
+    while (zones_[a].parent != a) a = zones_[a].parent = zones_[zones_[a].parent].parent;
+    return a;
+  }
+  std::vector<Zone> zones_;
+};
+
+/// Fills `links` for the voxels of a row: which voxels already passed have the same level, less those that are joined
+/// anyway. Bit 0: the voxel before. Then for each of `rows` neighbouring rows three bits: that at the same x, before, after. If
+/// the one at the same x is equal it is a neighbour of the other two, and if the voxel before is equal, that one was
+/// joined to the first two.
+template <class T>
+void find_links(const T* c, const T* const* neighbours, int rows, int64_t first, int64_t end, uint16_t* links) {
+  for (int64_t x = first; x < end; ++x) links[x] = c[x] == c[x - 1] ? 1 : 0;
+  for (int r = 0; r < rows; ++r) {
+    const T* q = neighbours[r];
+    const int shift = 1 + 3 * r;
+    for (int64_t x = first; x < end; ++x) {
+      const uint16_t with_before = links[x] & 1;
+      const uint16_t same = c[x] == q[x], before = c[x] == q[x - 1], after = c[x] == q[x + 1];
+      const uint16_t fresh = with_before ^ 1, apart = same ^ 1;
+      links[x] |=
+          static_cast<uint16_t>(((same & fresh) | (before & apart & fresh) << 1 | (after & apart) << 2) << shift);
+    }
+  }
 }
 
 /// Calls `zone(level, size, distance)` for each connected zone of one level; distance is the least of its voxels'
-/// in `distance`, or 0 if that is empty (IBSI 1, sections 3.8 and 3.9).
-template <class Zone>
-void for_each_zone(const PaddedLevels& p, bool in_slice, const std::vector<int32_t>& distance, const Zone& zone) {
-  const auto steps = p.neighbours(in_slice);
-  std::vector<uint8_t> seen(p.level.size(), 0);
-  std::vector<int64_t> open;
-  for (const int64_t start : p.inside) {
-    if (seen[start]) continue;
-    const int32_t level = p.level[start];
-    int64_t size = 0;
-    int32_t nearest = distance.empty() ? 0 : INT32_MAX;
-    seen[start] = 1;
-    open.push_back(start);
-    while (!open.empty()) {
-      const int64_t v = open.back();
-      open.pop_back();
-      ++size;
-      if (!distance.empty()) nearest = std::min(nearest, distance[v]);
-      for (const int64_t s : steps)
-        if (!seen[v + s] && p.level[v + s] == level) seen[v + s] = 1, open.push_back(v + s);
+/// in `distance` (IBSI 1, sections 3.8 and 3.9), which begins at slice `from`.
+template <class T, class Visit>
+void for_each_zone(const LevelBox<T>& box, int64_t from, int64_t to, bool in_slice,
+                   const PaddedVolume<uint16_t>& distance, const Visit& zone) {
+  const int64_t wide = box.nx + 2, plane = (box.ny + 2) * wide;
+  std::vector<int32_t> labels(2 * plane, -1);
+  std::vector<uint16_t> links(box.nx);
+  Zones zones;
+  for (int64_t z = from; z < to; ++z) {
+    int32_t *now = labels.data() + (z % 2) * plane, *above = labels.data() + ((z + 1) % 2) * plane;
+    for (int64_t y = 0; y < box.ny; ++y) {
+      const RowRange range = box.range(z, y);
+      const T* c = box.at(z, y);
+      int32_t* own = now + (y + 1) * wide + 1;
+      const T* neighbours[4] = {c - box.row, c - box.slice - box.row, c - box.slice, c - box.slice + box.row};
+      int32_t* theirs[4] = {own - wide, above + y * wide + 1, above + (y + 1) * wide + 1, above + (y + 2) * wide + 1};
+      const int rows = in_slice || z == from ? 1 : 4;
+      find_links(c, neighbours, rows, range.first, range.end, links.data());
+      const uint16_t* d = distance.first() + (z - from) * distance.slice() + y * distance.row();
+      for (int64_t x = range.first; x < range.end; ++x) {
+        if (c[x] == 0) continue;
+        int32_t label = -1;
+        for (uint32_t bits = links[x]; bits != 0; bits &= bits - 1) {
+          const int k = __builtin_ctz(bits);
+          int32_t other;
+          if (k == 0) {
+            other = own[x - 1];
+          } else {
+            const int which = (k - 1) % 3;
+            other = theirs[(k - 1) / 3][which == 0 ? x : which == 1 ? x - 1 : x + 1];
+          }
+          if (label < 0)
+            label = other;
+          else
+            zones.join(label, other);
+        }
+        if (label < 0) label = zones.add(c[x]);
+        own[x] = label;
+        zones.grow(label, d[x]);
+      }
     }
-    zone(level, size, nearest);
   }
+  zones.finish(zone);
 }
 
-/// Calls `voxel(level, neighbours, sum of their levels, neighbours of the same level)` for each voxel of the region; of the
-/// neighbours only those in the region count (IBSI 1, sections 3.10 and 3.11 with α = 0).
-template <class Voxel>
-void for_each_neighbourhood(const PaddedLevels& p, bool in_slice, const Voxel& voxel) {
-  const auto steps = p.neighbours(in_slice);
-  for (const int64_t v : p.inside) {
-    const int32_t level = p.level[v];
-    int64_t count = 0, sum = 0, same = 0;
-    for (const int64_t s : steps) {
-      const int32_t other = p.level[v + s];
-      count += other != 0;
-      sum += other;
-      same += other == level;
-    }
-    voxel(level, count, sum, same);
+/// What the neighbours of the voxels of each level add up to (IBSI 1, sections 3.10 and 3.11 with α = 0), in whole
+/// numbers: threads' parts can be added in any order.
+struct Neighbourhoods {
+  static constexpr int64_t kMost = 27;
+  std::vector<int64_t> dependence;   ///< [n + 1, 27]: voxels with so many neighbours of the same level
+  std::vector<int64_t> differences;  ///< [n + 1, 27]: Σ |count · i - sum of the neighbours|, by the count of neighbours
+  std::vector<int64_t> number;       ///< [n + 1]: voxels with a neighbour
+
+  explicit Neighbourhoods(int64_t n = 0) : dependence((n + 1) * kMost), differences((n + 1) * kMost), number(n + 1) {}
+  void add(const Neighbourhoods& other) {
+    for (size_t i = 0; i < dependence.size(); ++i) dependence[i] += other.dependence[i];
+    for (size_t i = 0; i < differences.size(); ++i) differences[i] += other.differences[i];
+    for (size_t i = 0; i < number.size(); ++i) number[i] += other.number[i];
   }
+};
+
+/// Over the voxels of slices [from, to); neighbours in other slices count unless `in_slice`.
+template <class T>
+void add_neighbourhoods(const LevelBox<T>& box, int64_t from, int64_t to, bool in_slice, Neighbourhoods& out) {
+  using Sum = std::conditional_t<sizeof(T) == 1, uint16_t, uint32_t>;  // 26 · 255 < 2^16
+  std::vector<Sum> sums(box.nx);
+  std::vector<T> counts(box.nx), alike(box.nx);
+  for (int64_t z = from; z < to; ++z)
+    for (int64_t y = 0; y < box.ny; ++y) {
+      const RowRange range = box.range(z, y);
+      const int64_t n = range.end - range.first;
+      if (n == 0) continue;
+      const T* c = box.at(z, y) + range.first;
+      Sum* sum = sums.data();
+      T *count = counts.data(), *same = alike.data();
+      // The voxel itself is one of those at the same x: taken off again below.
+      std::fill(sum, sum + n, Sum{0}), std::fill(count, count + n, T{0}), std::fill(same, same + n, T{0});
+      for (int64_t dz = in_slice ? 0 : -1; dz <= (in_slice ? 0 : 1); ++dz)
+        for (int64_t dy = -1; dy <= 1; ++dy) {
+          const T* q = c + dz * box.slice + dy * box.row;
+          for (int64_t x = 0; x < n; ++x) {
+            const T a = q[x - 1], b = q[x], d = q[x + 1], i = c[x];
+            sum[x] = static_cast<Sum>(sum[x] + a + b + d);
+            count[x] = static_cast<T>(count[x] + T(a != 0) + T(b != 0) + T(d != 0));
+            same[x] = static_cast<T>(same[x] + T(a == i) + T(b == i) + T(d == i));
+          }
+        }
+      for (int64_t x = 0; x < n; ++x) {
+        const int64_t i = c[x];
+        if (i == 0) continue;
+        const int64_t others = count[x] - 1, total = static_cast<int64_t>(sum[x]) - i;
+        ++out.dependence[i * Neighbourhoods::kMost + same[x] - 1];
+        out.differences[i * Neighbourhoods::kMost + others] += std::abs(others * i - total);
+        out.number[i] += others > 0;
+      }
+    }
 }
 
 }  // namespace vesalius::radiomics::detail
