@@ -10,7 +10,7 @@ using namespace vesalius;
 using namespace vesalius::segmentation;
 
 void bind_segmentation_planning(py::module_& m);
-void bind_segmentation_sampling(py::module_& m);
+void bind_segmentation_batches(py::module_& m);
 
 namespace {
 
@@ -139,5 +139,5 @@ void bind_segmentation(py::module_& parent) {
   bind_metrics(m);
   bind_model(m);
   bind_segmentation_planning(m);
-  bind_segmentation_sampling(m);
+  bind_segmentation_batches(m);
 }

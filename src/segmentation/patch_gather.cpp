@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "segmentation/gather.h"
+#include "segmentation/patch_gather.h"
 
 #include <algorithm>
 #include <cmath>
@@ -31,7 +31,7 @@ int16_t heaviest_of_eight(const int16_t* label, const float* weight) {
 }
 
 /// First and one past the last i in 0..n for which low <= x0 + i * dx < high, as far as reals tell.
-void clip(double x0, double dx, double low, double high, int64_t& begin, int64_t& end) {
+void clip_row(double x0, double dx, double low, double high, int64_t& begin, int64_t& end) {
   if (std::abs(dx) < 1e-12) {
     if (!(x0 >= low && x0 < high)) end = begin;
     return;
@@ -43,9 +43,9 @@ void clip(double x0, double dx, double low, double high, int64_t& begin, int64_t
   if (end < begin) end = begin;
 }
 
-class Gather {
+class PatchGather {
  public:
-  Gather(const at::Tensor& image, const at::Tensor& labels, const Bounds& bounds, AugmentedSample& out)
+  PatchGather(const at::Tensor& image, const at::Tensor& labels, const Bounds& bounds, AugmentedSample& out)
       : from_(image.const_data_ptr<float>()),
         labels_(labels.const_data_ptr<int16_t>()),
         to_(out.image.mutable_data_ptr<float>()),
@@ -169,7 +169,7 @@ void crop_mirrored(const at::Tensor& image, const at::Tensor& labels, const Boun
 void gather_affine(const at::Tensor& image, const at::Tensor& labels, const Bounds& bounds, const Vec3& centre,
                    const Mat3& matrix, AugmentedSample& out) {
   const Index3 n{out.labels.size(0), out.labels.size(1), out.labels.size(2)};
-  const Gather gather(image, labels, bounds, out);
+  const PatchGather gather(image, labels, bounds, out);
   for (int64_t z = 0; z < n[0]; ++z)
     for (int64_t y = 0; y < n[1]; ++y) {
       const double dz = double(z) - 0.5 * double(n[0] - 1), dy = double(y) - 0.5 * double(n[1] - 1),
@@ -181,7 +181,7 @@ void gather_affine(const at::Tensor& image, const at::Tensor& labels, const Boun
         step[a] = matrix[a][2];
         // Within one slice (in-plane rotation) the last slice counts as inside.
         const bool same_slice = a == 0 && step[0] == 0 && p0[0] == std::floor(p0[0]);
-        clip(p0[a], step[a], double(bounds.low[a]), double(bounds.high[a] - 1) + (same_slice ? 0.5 : 0.0), begin, end);
+        clip_row(p0[a], step[a], double(bounds.low[a]), double(bounds.high[a] - 1) + (same_slice ? 0.5 : 0.0), begin, end);
       }
       const int64_t row = (z * n[1] + y) * n[2];
       for (int64_t x = 0; x < n[2]; ++x) {

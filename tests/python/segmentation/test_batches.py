@@ -37,7 +37,7 @@ def apply(case, drawn, patch=(20, 24, 22), start=(0, 0, 0), size=None, options=N
 
 
 def plain(case):  # noqa: ANN001, ANN201
-    return apply(case, _c.Augmentation())[0]
+    return apply(case, _c.DrawnAugmentation())[0]
 
 
 @pytest.mark.parametrize("angles", [(0.3, 0, 0), (0, -0.5, 0), (0, 0, 0.4), (0.3, -0.2, 0.5)])
@@ -55,7 +55,7 @@ def test_affine(case, angles, scale, mirror) -> None:  # noqa: ANN001
     out = transform(image=image.clone(), segmentation=labels[None].clone())
     axes = [a + 1 for a in range(3) if mirror[a]]
     want, want_labels = out["image"].flip(axes), out["segmentation"].flip(axes)[0].clamp(min=0)
-    drawn = _c.Augmentation()
+    drawn = _c.DrawnAugmentation()
     drawn.angles, drawn.scale, drawn.mirror = angles, scale, mirror
     got, got_labels = apply(case, drawn)
     if scale == 1.0 and angles == (0, 0, 0):
@@ -74,7 +74,7 @@ def test_rotation_within_slices(case) -> None:  # noqa: ANN001
     )  # fmt: skip
     c, z = image.shape[:2]
     out = transform(image=image.reshape(c * z, *image.shape[2:]), segmentation=labels.clone())
-    drawn = _c.Augmentation()
+    drawn = _c.DrawnAugmentation()
     drawn.angles, drawn.scale = (0.0, 0.0, 0.6), 1.2
     got, got_labels = apply(case, drawn, patch=(30, 24, 22), options=seg.AugmentOptions(spatial_2d=True))
     torch.testing.assert_close(got, out["image"].reshape(c, z, 24, 22), atol=2e-4, rtol=1e-4)
@@ -84,7 +84,7 @@ def test_rotation_within_slices(case) -> None:  # noqa: ANN001
 def test_crop_and_mirror_beyond_the_border(case) -> None:  # noqa: ANN001
     """Oracle: torch's padding and flipping."""
     image, labels = case
-    drawn = _c.Augmentation()
+    drawn = _c.DrawnAugmentation()
     drawn.mirror = (True, False, True)
     got, got_labels = apply(case, drawn, patch=(40, 24, 50), start=(-3, 5, -9), size=(40, 24, 50))
     padded = torch.nn.functional.pad(image, (9, 20, 0, 0, 3, 20))[:, :40, 5:29, :50]
@@ -96,7 +96,7 @@ def test_crop_and_mirror_beyond_the_border(case) -> None:  # noqa: ANN001
 def test_box_hides_what_lies_outside(case) -> None:  # noqa: ANN001
     """Invariant: voxels outside the loaded box count as 0, as in nnU-Net, though the case has them."""
     image, labels = case
-    drawn = _c.Augmentation()
+    drawn = _c.DrawnAugmentation()
     drawn.angles = (0.4, 0.2, 0.1)
     got, _ = apply(case, drawn, start=(5, 6, 7), size=(20, 24, 22))
     alone = (image[:, 5:25, 6:30, 7:29].contiguous(), labels[5:25, 6:30, 7:29].contiguous())
@@ -107,7 +107,7 @@ def test_box_hides_what_lies_outside(case) -> None:  # noqa: ANN001
 @pytest.mark.parametrize("sigma", [0.5, 0.61, 0.84, 1.0])
 def test_blur(case, sigma) -> None:  # noqa: ANN001
     """Oracle: batchgeneratorsv2's blur_dimension."""
-    drawn = _c.Augmentation()
+    drawn = _c.DrawnAugmentation()
     drawn.blur = [(sigma, 0.7, 0.9), (0, 0, 0)]
     got = apply(case, drawn)[0]
     want = plain(case)
@@ -118,7 +118,7 @@ def test_blur(case, sigma) -> None:  # noqa: ANN001
 
 def test_brightness_contrast(case) -> None:  # noqa: ANN001
     """Oracle: multiplication; batchgeneratorsv2's ContrastTransform."""
-    drawn = _c.Augmentation()
+    drawn = _c.DrawnAugmentation()
     drawn.brightness, drawn.contrast = [1.2, 0.8], [0.76, 1.24]
     got = apply(case, drawn)[0]
     want = plain(case) * torch.tensor([1.2, 0.8]).view(2, 1, 1, 1)
@@ -131,7 +131,7 @@ def test_brightness_contrast(case) -> None:  # noqa: ANN001
 @pytest.mark.parametrize("gamma", [0.7, 1.5])
 def test_gamma(case, inverted, gamma) -> None:  # noqa: ANN001
     """Oracle: batchgeneratorsv2's GammaTransform, statistics kept."""
-    drawn = _c.Augmentation()
+    drawn = _c.DrawnAugmentation()
     setattr(drawn, "gamma_inverted" if inverted else "gamma", [gamma, 1.1])
     got = apply(case, drawn)[0]
     want = GammaTransform((1, 1), 0, False, 1, 1)._apply_to_image(
@@ -147,7 +147,7 @@ def test_gamma(case, inverted, gamma) -> None:  # noqa: ANN001
 @pytest.mark.parametrize("planar", [False, True])
 def test_low_resolution(case, planar) -> None:  # noqa: ANN001
     """Oracle: batchgeneratorsv2's SimulateLowResolutionTransform."""
-    drawn = _c.Augmentation()
+    drawn = _c.DrawnAugmentation()
     drawn.low_resolution = [0.63, 0.0]
     got = apply(case, drawn, options=seg.AugmentOptions(spatial_2d=planar))[0]
     transform = SimulateLowResolutionTransform((0.5, 1), False, True, (0,) if planar else None)
@@ -158,7 +158,7 @@ def test_low_resolution(case, planar) -> None:  # noqa: ANN001
 
 def test_noise(case) -> None:  # noqa: ANN001
     """Statistics: normal with the drawn deviation; the same seed gives the same."""
-    drawn = _c.Augmentation()
+    drawn = _c.DrawnAugmentation()
     drawn.noise, drawn.noise_seed = 0.08, 5
     noise = (apply(case, drawn)[0] - plain(case)).flatten().double().numpy()
     assert stats.kstest(noise / 0.08, "norm").pvalue > 1e-3
@@ -222,9 +222,9 @@ def test_options_round_trip_and_errors(case) -> None:  # noqa: ANN001
     with pytest.raises(vs.errors.InvalidArgument):
         seg.AugmentOptions(p_gama=0.1)
     with pytest.raises(vs.errors.TypeMismatch):
-        _c.apply_augmentation(case[0].double(), case[1], (0, 0, 0), (8, 8, 8), (8, 8, 8), _c.Augmentation(), options)
+        _c.apply_augmentation(case[0].double(), case[1], (0, 0, 0), (8, 8, 8), (8, 8, 8), _c.DrawnAugmentation(), options)
     with pytest.raises(vs.errors.ShapeError):
-        _c.apply_augmentation(case[0], case[1][1:], (0, 0, 0), (8, 8, 8), (8, 8, 8), _c.Augmentation(), options)
+        _c.apply_augmentation(case[0], case[1][1:], (0, 0, 0), (8, 8, 8), (8, 8, 8), _c.DrawnAugmentation(), options)
 
 
 @pytest.fixture(scope="module")

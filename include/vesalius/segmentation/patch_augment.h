@@ -71,7 +71,7 @@ struct AugmentOptions {
 };
 
 /// What was drawn for one sample. Empty lists: not done; 0 in a list: not for this channel.
-struct Augmentation {
+struct DrawnAugmentation {
   std::array<double, 3> angles{0, 0, 0};  ///< radians about axes 0, 1, 2 (2D: the last)
   double scale = 1.0;
   std::array<bool, 3> mirror{false, false, false};
@@ -81,7 +81,7 @@ struct Augmentation {
   std::vector<double> brightness, contrast, low_resolution, gamma_inverted, gamma;
 };
 
-VESALIUS_API Augmentation draw_augmentation(const AugmentOptions& options, int64_t channels, uint64_t seed,
+VESALIUS_API DrawnAugmentation draw_augmentation(const AugmentOptions& options, int64_t channels, uint64_t seed,
                                             int64_t index, int64_t sample);
 
 /// Image float32 [c, patch] and labels int16 [patch].
@@ -93,7 +93,7 @@ struct AugmentedSample {
 /// @param start, size the box that is seen: what lies outside it or the case is 0, labels -1 (and 0 in the end).
 /// @param patch what is made, centred in the box.
 VESALIUS_API AugmentedSample apply_augmentation(const at::Tensor& image, const at::Tensor& labels, const Index3& start,
-                                                const Index3& size, const Index3& patch, const Augmentation& drawn,
+                                                const Index3& size, const Index3& patch, const DrawnAugmentation& drawn,
                                                 const AugmentOptions& options);
 
 /// The box to load so that a rotated patch finds its corners: nnU-Net's rule (facts, section 9).

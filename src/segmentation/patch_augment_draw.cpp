@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include <vesalius/segmentation/augment.h>
+#include <vesalius/segmentation/patch_augment.h>
 
-#include "segmentation/philox.h"
+#include "segmentation/batch_random.h"
 
 namespace vesalius::segmentation {
 namespace {
@@ -13,12 +13,12 @@ constexpr double kDegree = 3.14159265358979323846 / 180;
 constexpr double kDummy2dAbove = 3.0;
 
 /// batchgenerators' contrast factor: below or above 1 with equal chance, uniform on that side.
-double factor(detail::Philox& random, const std::array<double, 2>& range) {
+double factor(detail::BatchRandom& random, const std::array<double, 2>& range) {
   if (random.uniform() < 0.5 && range[0] < 1) return random.uniform(range[0], 1);
   return random.uniform(std::max(range[0], 1.0), range[1]);
 }
 
-std::vector<double> factors(detail::Philox& random, double p, const std::array<double, 2>& range, int64_t channels) {
+std::vector<double> factors(detail::BatchRandom& random, double p, const std::array<double, 2>& range, int64_t channels) {
   std::vector<double> out;
   if (random.uniform() < p)
     for (int64_t c = 0; c < channels; ++c) out.push_back(factor(random, range));
@@ -68,10 +68,10 @@ std::vector<int64_t> initial_patch_size(const std::vector<int64_t>& patch, const
   return size;
 }
 
-Augmentation draw_augmentation(const AugmentOptions& o, int64_t channels, uint64_t seed, int64_t index,
+DrawnAugmentation draw_augmentation(const AugmentOptions& o, int64_t channels, uint64_t seed, int64_t index,
                                int64_t sample) {
-  detail::Philox random(seed, static_cast<uint64_t>(index), static_cast<uint32_t>(sample));
-  Augmentation out;
+  detail::BatchRandom random(seed, static_cast<uint64_t>(index), static_cast<uint32_t>(sample));
+  DrawnAugmentation out;
   if (random.uniform() < o.p_rotation)
     for (int a = o.spatial_2d ? 2 : 0; a < 3; ++a) out.angles[a] = random.uniform(o.rotation[0], o.rotation[1]);
   if (random.uniform() < o.p_scaling) out.scale = random.uniform(o.scaling[0], o.scaling[1]);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <vesalius/segmentation/augment.h>
+#include <vesalius/segmentation/patch_augment.h>
 
 #include <algorithm>
 #include <cmath>
@@ -12,7 +12,7 @@
 
 #include <vesalius/core/error.h>
 
-#include "segmentation/gather.h"
+#include "segmentation/patch_gather.h"
 #include "segmentation/resize.h"
 #include "segmentation/statistics.h"
 
@@ -21,14 +21,14 @@ namespace {
 
 constexpr float kTiny = 1e-7f;
 
-struct Moments {
+struct PatchMoments {
   double mean = 0, deviation = 0;  // of a sample (n - 1), as torch
   float low = 0, high = 0;
 };
 
 /// In float64 over blocks: one pass, without the cancellation of a plain sum of squares (the block's mean is near).
-Moments moments(const float* v, int64_t n, bool deviation) {
-  Moments out;
+PatchMoments patch_moments(const float* v, int64_t n, bool deviation) {
+  PatchMoments out;
   float low = v[0], high = v[0];
   double sum = 0;
   for (int64_t i = 0; i < n; ++i) {
@@ -87,7 +87,7 @@ void blur_axis(float* v, int64_t outer, int64_t n, int64_t inner, double sigma) 
 }
 
 void change_contrast(float* v, int64_t n, double factor) {
-  const Moments m = moments(v, n, false);
+  const PatchMoments m = patch_moments(v, n, false);
   const auto mean = static_cast<float>(m.mean), f = static_cast<float>(factor);
   for (int64_t i = 0; i < n; ++i) v[i] = std::clamp((v[i] - mean) * f + mean, m.low, m.high);
 }
@@ -139,12 +139,12 @@ void change_gamma(at::Tensor channel, double gamma, bool inverted) {
   const int64_t n = channel.numel();
   if (inverted)
     for (int64_t i = 0; i < n; ++i) v[i] = -v[i];
-  const Moments before = moments(v, n, true);
+  const PatchMoments before = patch_moments(v, n, true);
   const float range = before.high - before.low, scale = 1 / std::max(range, kTiny);
   for (int64_t i = 0; i < n; ++i) v[i] = (v[i] - before.low) * scale;
   channel.pow_(gamma);
   // The range is put back and mean and deviation are kept: both are affine, so the first needn't be done.
-  const Moments after = moments(v, n, true);
+  const PatchMoments after = patch_moments(v, n, true);
   const double deviation = after.deviation * range;
   const double a = range * before.deviation / std::max(deviation, double(kTiny));
   const auto slope = static_cast<float>(inverted ? -a : a);
@@ -153,7 +153,7 @@ void change_gamma(at::Tensor channel, double gamma, bool inverted) {
 }
 
 /// Rz · Ry · Rx · scale, its columns negated on mirrored axes.
-Mat3 affine_of(const Augmentation& drawn, bool planar) {
+Mat3 affine_of(const DrawnAugmentation& drawn, bool planar) {
   const double c[3] = {std::cos(drawn.angles[0]), std::cos(drawn.angles[1]), std::cos(drawn.angles[2])};
   const double s[3] = {std::sin(drawn.angles[0]), std::sin(drawn.angles[1]), std::sin(drawn.angles[2])};
   Mat3 m;
@@ -168,7 +168,7 @@ Mat3 affine_of(const Augmentation& drawn, bool planar) {
   return m;
 }
 
-void intensities(AugmentedSample& out, const Augmentation& drawn, const AugmentOptions& options) {
+void intensities(AugmentedSample& out, const DrawnAugmentation& drawn, const AugmentOptions& options) {
   const int64_t channels = out.image.size(0), n = out.labels.numel();
   const Index3 size{out.labels.size(0), out.labels.size(1), out.labels.size(2)};
   float* voxels = out.image.mutable_data_ptr<float>();
@@ -203,7 +203,7 @@ void intensities(AugmentedSample& out, const Augmentation& drawn, const AugmentO
 }  // namespace
 
 AugmentedSample apply_augmentation(const at::Tensor& image, const at::Tensor& labels, const Index3& start,
-                                   const Index3& size, const Index3& patch, const Augmentation& drawn,
+                                   const Index3& size, const Index3& patch, const DrawnAugmentation& drawn,
                                    const AugmentOptions& options) {
   if (image.dim() != 4 || labels.dim() != 3 || image.sizes().slice(1) != labels.sizes())
     throw ShapeError("augmentation takes an image [c, z, y, x] and labels [z, y, x] of the same size");

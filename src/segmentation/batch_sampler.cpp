@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <vesalius/segmentation/sampler.h>
+#include <vesalius/segmentation/batch_sampler.h>
 
 #include <omp.h>
 
@@ -16,7 +16,7 @@
 
 #include <vesalius/core/error.h>
 
-#include "segmentation/philox.h"
+#include "segmentation/batch_random.h"
 #include "segmentation/statistics.h"
 
 namespace vesalius::segmentation {
@@ -33,7 +33,7 @@ Index3 three(const std::vector<int64_t>& size) {
 
 Index3 draw_patch_start(const CachedCase& data, const Index3& load, const Index3& fit, bool foreground, bool has_ignore,
                         uint64_t seed, int64_t index, int64_t sample) {
-  detail::Philox random(seed ^ kPlaceStream, static_cast<uint64_t>(index), static_cast<uint32_t>(sample));
+  detail::BatchRandom random(seed ^ kPlaceStream, static_cast<uint64_t>(index), static_cast<uint32_t>(sample));
   Index3 low{}, high{};
   for (int a = 0; a < 3; ++a) {
     const int64_t n = data.labels.size(a);
@@ -100,12 +100,12 @@ struct BatchSampler::State {
 
   void make(Batch& batch, int64_t sample) {
     const int64_t index = batch.index;
-    detail::Philox random(options.seed ^ kCaseStream, static_cast<uint64_t>(index), static_cast<uint32_t>(sample));
+    detail::BatchRandom random(options.seed ^ kCaseStream, static_cast<uint64_t>(index), static_cast<uint32_t>(sample));
     const int64_t chosen = random.below(static_cast<int64_t>(cases.size()));
     const CachedCase& data = cases[chosen];
     const Index3 start =
         draw_patch_start(data, load, patch, sample >= first_foreground, has_ignore, options.seed, index, sample);
-    Augmentation drawn;
+    DrawnAugmentation drawn;
     if (options.augment) drawn = draw_augmentation(augmentation, channels, options.seed, index, sample);
     const AugmentedSample made = apply_augmentation(data.image, data.labels, start, load, patch, drawn, augmentation);
     const int64_t voxels = patch[0] * patch[1] * patch[2];

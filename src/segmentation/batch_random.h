@@ -7,9 +7,9 @@
 namespace vesalius::segmentation::detail {
 
 /// Philox4x32-10 (Salmon et al. 2011, doi 10.1145/2063384.2063405): random numbers as a function of key and counter.
-class Philox {
+class BatchRandom {
  public:
-  Philox(uint64_t seed, uint64_t index, uint32_t sample)
+  BatchRandom(uint64_t seed, uint64_t index, uint32_t sample)
       : key_{static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)},
         counter_{0, sample, static_cast<uint32_t>(index), static_cast<uint32_t>(index >> 32)} {}
 

@@ -6,7 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <vesalius/core/geometry.h>
-#include <vesalius/segmentation/augment.h>
+#include <vesalius/segmentation/patch_augment.h>
 
 namespace vesalius::segmentation::detail {
 

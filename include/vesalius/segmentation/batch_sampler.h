@@ -10,7 +10,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <vesalius/core/export.h>
-#include <vesalius/segmentation/augment.h>
+#include <vesalius/segmentation/patch_augment.h>
 #include <vesalius/segmentation/preprocess.h>
 
 namespace vesalius::segmentation {

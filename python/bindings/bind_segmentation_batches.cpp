@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "settings.h"
 
-#include <vesalius/segmentation/augment.h>
-#include <vesalius/segmentation/sampler.h>
+#include <vesalius/segmentation/patch_augment.h>
+#include <vesalius/segmentation/batch_sampler.h>
 
 using namespace vesalius;
 using namespace vesalius::segmentation;
 
-void bind_segmentation_sampling(py::module_& m) {
+void bind_segmentation_batches(py::module_& m) {
   bind_settings<AugmentOptions>(m, "AugmentOptions",
                                 R"(Probabilities and ranges of the augmentation; the defaults are nnU-Net v2's.
 
@@ -15,25 +15,25 @@ Angles in radians; `noise` a standard deviation; `blur` a sigma in voxels; `scal
 shrink); `spatial_2d` turns within slices only; `masked_channels` are set to 0 outside the nonzero mask.)")
       .def_static("for_patch", &AugmentOptions::for_patch, py::arg("patch_size"),
                   "nnU-Net's choice for a patch of 2 or 3 axes.");
-  py::class_<Augmentation>(m, "Augmentation", "What was drawn for one sample.")
+  py::class_<DrawnAugmentation>(m, "DrawnAugmentation", "What was drawn for one sample.")
       .def(py::init<>())
-      .def_readwrite("angles", &Augmentation::angles)
-      .def_readwrite("scale", &Augmentation::scale)
-      .def_readwrite("mirror", &Augmentation::mirror)
-      .def_readwrite("noise", &Augmentation::noise)
-      .def_readwrite("noise_seed", &Augmentation::noise_seed)
-      .def_readwrite("blur", &Augmentation::blur)
-      .def_readwrite("brightness", &Augmentation::brightness)
-      .def_readwrite("contrast", &Augmentation::contrast)
-      .def_readwrite("low_resolution", &Augmentation::low_resolution)
-      .def_readwrite("gamma_inverted", &Augmentation::gamma_inverted)
-      .def_readwrite("gamma", &Augmentation::gamma);
+      .def_readwrite("angles", &DrawnAugmentation::angles)
+      .def_readwrite("scale", &DrawnAugmentation::scale)
+      .def_readwrite("mirror", &DrawnAugmentation::mirror)
+      .def_readwrite("noise", &DrawnAugmentation::noise)
+      .def_readwrite("noise_seed", &DrawnAugmentation::noise_seed)
+      .def_readwrite("blur", &DrawnAugmentation::blur)
+      .def_readwrite("brightness", &DrawnAugmentation::brightness)
+      .def_readwrite("contrast", &DrawnAugmentation::contrast)
+      .def_readwrite("low_resolution", &DrawnAugmentation::low_resolution)
+      .def_readwrite("gamma_inverted", &DrawnAugmentation::gamma_inverted)
+      .def_readwrite("gamma", &DrawnAugmentation::gamma);
   m.def("draw_augmentation", &draw_augmentation, py::arg("options"), py::arg("channels"), py::arg("seed"),
         py::arg("index"), py::arg("sample"));
   m.def(
       "apply_augmentation",
       [](const at::Tensor& image, const at::Tensor& labels, const Index3& start, const Index3& size,
-         const Index3& patch, const Augmentation& drawn, const AugmentOptions& options) {
+         const Index3& patch, const DrawnAugmentation& drawn, const AugmentOptions& options) {
         const auto out = apply_augmentation(image, labels, start, size, patch, drawn, options);
         return std::make_pair(out.image, out.labels);
       },
