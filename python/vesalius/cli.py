@@ -150,6 +150,33 @@ def _segment(arguments: argparse.Namespace) -> dict[str, Any]:
     return result
 
 
+def _train(arguments: argparse.Namespace) -> dict[str, Any]:
+    import vesalius as vs
+
+    folds: list[int | str] = [f if f == "all" else int(f) for f in arguments.folds]
+    optional = {k: v for k in ("lr", "pretrained") if (v := getattr(arguments, k)) is not None}
+    result = vs.segmentation.train(
+        arguments.dataset,
+        out=arguments.out,
+        configuration=arguments.configuration,
+        folds=folds,
+        preset=arguments.preset,
+        epochs=arguments.epochs,
+        minutes=arguments.minutes,
+        device=arguments.device,
+        seed=arguments.seed,
+        jobs=arguments.jobs,
+        label_names=arguments.labels,
+        channels=arguments.channels,
+        precision=arguments.precision,
+        tensorboard=arguments.tensorboard,
+        freeze=arguments.freeze,
+        progress=not arguments.json,
+        **optional,
+    )
+    return {k: v for k, v in result.items() if k != "folds"}
+
+
 def _fit(arguments: argparse.Namespace) -> dict[str, Any]:
     from ._fit import fit_study
 
@@ -273,6 +300,40 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--reference", metavar="MASK", help="also measure the result against this mask")
     command.add_argument("-o", "--output", required=True, metavar="MASK", help="file to write, such as tumour.nii.gz")
+
+    command = add(
+        "train",
+        _train,
+        "Trains a segmentation network on a folder of images and labels, without a setting to touch.",
+        "  vesalius train Dataset004_Hippocampus --out run\n"
+        "  vesalius train hippocampus/ --out run --preset small --minutes 25 --labels anterior posterior\n"
+        "  torchrun --nproc-per-node 2 -m vesalius train data/ --out run",
+    )
+    command.add_argument("dataset", help="nnU-Net's raw format, or a folder with images/ and labels/")
+    command.add_argument(
+        "--out", required=True, metavar="FOLDER", help="where all goes; the same folder goes on where it stopped"
+    )
+    command.add_argument("--configuration", help="2d, 3d_fullres or 3d_lowres (default: 3d_fullres where there is one)")
+    command.add_argument("--folds", nargs="+", default=["0"], help="of five, or all (default: 0)")
+    command.add_argument("--preset", default="plain", help="plain, resenc_m, resenc_l, resenc_xl, or small for CPUs")
+    command.add_argument("--epochs", type=int, help="default 1000 (small: 60)")
+    command.add_argument("--minutes", type=float, help="as many epochs as fit, for each fold")
+    command.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 (default: cuda where there is one)")
+    command.add_argument("--precision", default="auto", help="fp32, bf16, fp16 (default: what the device does well)")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--jobs", type=int, default=0, help="threads that read and prepare")
+    command.add_argument("--lr", type=float, help="initial learning rate")
+    command.add_argument(
+        "--labels", nargs="+", default=[], metavar="NAME", help="names of 1, 2, … in a plain pair of folders"
+    )
+    command.add_argument(
+        "--channels", nargs="+", default=[], metavar="NAME", help="such as CT, in a plain pair of folders"
+    )
+    command.add_argument("--pretrained", metavar="BUNDLE", help="start from these weights")
+    command.add_argument(
+        "--freeze", nargs="+", default=[], metavar="PATTERN", help="parameters that stay, such as 'encoder.*'"
+    )
+    command.add_argument("--tensorboard", action="store_true")
 
     command = add(
         "fit",

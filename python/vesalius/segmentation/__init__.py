@@ -37,6 +37,7 @@ from .planning import (
     preprocess_dataset,
     restore,
 )
+from .training import TrainingSettings, train
 
 __all__ = [
     "AugmentOptions",
@@ -54,24 +55,26 @@ __all__ = [
     "Plans",
     "PreprocessPlan",
     "Problem",
+    "TrainingSettings",
     "check_dataset",
+    "contrast_threshold",
     "fingerprint",
+    "gradient_magnitude",
+    "grow",
     "load_case",
+    "losses",
+    "metrics",
+    "networks",
     "open_dataset",
+    "otsu",
+    "otsu_threshold",
+    "percent_of_maximum",
     "plan",
     "preprocess",
     "preprocess_dataset",
     "restore",
-    "contrast_threshold",
-    "gradient_magnitude",
-    "grow",
-    "losses",
-    "metrics",
-    "networks",
-    "otsu",
-    "otsu_threshold",
-    "percent_of_maximum",
     "threshold",
+    "train",
     "watershed",
 ]
 

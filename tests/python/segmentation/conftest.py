@@ -15,7 +15,7 @@ from vesalius import segmentation as seg
 CHANNELS = ["MRI", "CT", "noNorm", "rescale_to_0_1"]
 
 
-def _make_dataset(root: Path, *, spacing, labels=None, shape=(20, 40, 36), n=2, seed=0) -> seg.Dataset:  # noqa: ANN001
+def _make_dataset(root: Path, *, spacing, labels=None, shape=(20, 40, 36), n=2, seed=0) -> seg.Dataset:
     """Smooth blobs in a zero border with a hole, several channels."""
     rng = np.random.default_rng(seed)
     for folder in ("imagesTr", "labelsTr"):

@@ -30,20 +30,20 @@ def case() -> tuple[torch.Tensor, torch.Tensor]:
     return image.contiguous(), blocks.contiguous()
 
 
-def apply(case, drawn, patch=(20, 24, 22), start=(0, 0, 0), size=None, options=None):  # noqa: ANN001, ANN201
+def apply(case, drawn, patch=(20, 24, 22), start=(0, 0, 0), size=None, options=None):
     image, labels = case
     size = size or tuple(labels.shape)
     return _c.apply_augmentation(image, labels, start, size, patch, drawn, options or seg.AugmentOptions())
 
 
-def plain(case):  # noqa: ANN001, ANN201
+def plain(case):
     return apply(case, _c.DrawnAugmentation())[0]
 
 
 @pytest.mark.parametrize("angles", [(0.3, 0, 0), (0, -0.5, 0), (0, 0, 0.4), (0.3, -0.2, 0.5)])
 @pytest.mark.parametrize("scale", [1.0, 0.7, 1.4])
 @pytest.mark.parametrize("mirror", [(False, False, False), (True, False, True)])
-def test_affine(case, angles, scale, mirror) -> None:  # noqa: ANN001
+def test_affine(case, angles, scale, mirror) -> None:
     """Oracle: batchgeneratorsv2's SpatialTransform with these angles and scale, then flips."""
     image, labels = case
     patch = (20, 24, 22)
@@ -64,7 +64,7 @@ def test_affine(case, angles, scale, mirror) -> None:  # noqa: ANN001
     assert (got_labels != want_labels).float().mean() < 2e-3  # ties, and their float16 scores
 
 
-def test_rotation_within_slices(case) -> None:  # noqa: ANN001
+def test_rotation_within_slices(case) -> None:
     """Oracle: batchgeneratorsv2's 2D SpatialTransform on slices as channels (nnU-Net's dummy 2D)."""
     image, labels = case
     transform = SpatialTransform(
@@ -81,7 +81,7 @@ def test_rotation_within_slices(case) -> None:  # noqa: ANN001
     assert (got_labels != out["segmentation"].clamp(min=0)).float().mean() < 2e-3
 
 
-def test_crop_and_mirror_beyond_the_border(case) -> None:  # noqa: ANN001
+def test_crop_and_mirror_beyond_the_border(case) -> None:
     """Oracle: torch's padding and flipping."""
     image, labels = case
     drawn = _c.DrawnAugmentation()
@@ -93,7 +93,7 @@ def test_crop_and_mirror_beyond_the_border(case) -> None:  # noqa: ANN001
     assert torch.equal(got_labels, padded_labels.flip(0, 2))
 
 
-def test_box_hides_what_lies_outside(case) -> None:  # noqa: ANN001
+def test_box_hides_what_lies_outside(case) -> None:
     """Invariant: voxels outside the loaded box count as 0, as in nnU-Net, though the case has them."""
     image, labels = case
     drawn = _c.DrawnAugmentation()
@@ -105,7 +105,7 @@ def test_box_hides_what_lies_outside(case) -> None:  # noqa: ANN001
 
 
 @pytest.mark.parametrize("sigma", [0.5, 0.61, 0.84, 1.0])
-def test_blur(case, sigma) -> None:  # noqa: ANN001
+def test_blur(case, sigma) -> None:
     """Oracle: batchgeneratorsv2's blur_dimension."""
     drawn = _c.DrawnAugmentation()
     drawn.blur = [(sigma, 0.7, 0.9), (0, 0, 0)]
@@ -116,7 +116,7 @@ def test_blur(case, sigma) -> None:  # noqa: ANN001
     torch.testing.assert_close(got, want, atol=1e-5, rtol=1e-5)
 
 
-def test_brightness_contrast(case) -> None:  # noqa: ANN001
+def test_brightness_contrast(case) -> None:
     """Oracle: multiplication; batchgeneratorsv2's ContrastTransform."""
     drawn = _c.DrawnAugmentation()
     drawn.brightness, drawn.contrast = [1.2, 0.8], [0.76, 1.24]
@@ -129,7 +129,7 @@ def test_brightness_contrast(case) -> None:  # noqa: ANN001
 
 @pytest.mark.parametrize("inverted", [False, True])
 @pytest.mark.parametrize("gamma", [0.7, 1.5])
-def test_gamma(case, inverted, gamma) -> None:  # noqa: ANN001
+def test_gamma(case, inverted, gamma) -> None:
     """Oracle: batchgeneratorsv2's GammaTransform, statistics kept."""
     drawn = _c.DrawnAugmentation()
     setattr(drawn, "gamma_inverted" if inverted else "gamma", [gamma, 1.1])
@@ -145,7 +145,7 @@ def test_gamma(case, inverted, gamma) -> None:  # noqa: ANN001
 
 
 @pytest.mark.parametrize("planar", [False, True])
-def test_low_resolution(case, planar) -> None:  # noqa: ANN001
+def test_low_resolution(case, planar) -> None:
     """Oracle: batchgeneratorsv2's SimulateLowResolutionTransform."""
     drawn = _c.DrawnAugmentation()
     drawn.low_resolution = [0.63, 0.0]
@@ -156,7 +156,7 @@ def test_low_resolution(case, planar) -> None:  # noqa: ANN001
     torch.testing.assert_close(got, want, atol=1e-5, rtol=1e-5)
 
 
-def test_noise(case) -> None:  # noqa: ANN001
+def test_noise(case) -> None:
     """Statistics: normal with the drawn deviation; the same seed gives the same."""
     drawn = _c.DrawnAugmentation()
     drawn.noise, drawn.noise_seed = 0.08, 5
@@ -171,7 +171,7 @@ def test_probabilities_and_ranges() -> None:
     n = 20000
     draws = [_c.draw_augmentation(options, 2, 11, i, 0) for i in range(n)]
 
-    def rate(done, p: float, count: int = n) -> None:  # noqa: ANN001
+    def rate(done, p: float, count: int = n) -> None:
         assert abs(np.mean(done) - p) < 5 * math.sqrt(p * (1 - p) / count)
 
     rate([any(d.angles) for d in draws], 0.2)
@@ -188,7 +188,7 @@ def test_probabilities_and_ranges() -> None:
     for a in range(3):
         rate([d.mirror[a] for d in draws], 0.5)
 
-    def uniform(values, low: float, high: float) -> None:  # noqa: ANN001
+    def uniform(values, low: float, high: float) -> None:
         assert stats.kstest((np.asarray(values) - low) / (high - low), "uniform").pvalue > 1e-4
 
     for a in range(3):
@@ -206,7 +206,7 @@ def test_probabilities_and_ranges() -> None:
 @pytest.mark.parametrize(
     "patch", [(128, 128, 128), (40, 56, 40), (24, 256, 256), (64, 192, 160), (320, 320), (640, 320)]
 )
-def test_initial_patch(patch) -> None:  # noqa: ANN001
+def test_initial_patch(patch) -> None:
     """Oracle: nnunetv2's get_patch_size."""
     options = seg.AugmentOptions.for_patch(list(patch))
     limit = options.rotation[1]
@@ -216,19 +216,21 @@ def test_initial_patch(patch) -> None:  # noqa: ANN001
     assert _c.initial_patch_size(list(patch), options) == list(want)
 
 
-def test_options_round_trip_and_errors(case) -> None:  # noqa: ANN001
+def test_options_round_trip_and_errors(case) -> None:
     options = seg.AugmentOptions(p_gamma=0.0, mirror_axes=[1])
     assert seg.AugmentOptions.from_yaml(options.to_yaml()) == options
     with pytest.raises(vs.errors.InvalidArgument):
         seg.AugmentOptions(p_gama=0.1)
     with pytest.raises(vs.errors.TypeMismatch):
-        _c.apply_augmentation(case[0].double(), case[1], (0, 0, 0), (8, 8, 8), (8, 8, 8), _c.DrawnAugmentation(), options)
+        _c.apply_augmentation(
+            case[0].double(), case[1], (0, 0, 0), (8, 8, 8), (8, 8, 8), _c.DrawnAugmentation(), options
+        )
     with pytest.raises(vs.errors.ShapeError):
         _c.apply_augmentation(case[0], case[1][1:], (0, 0, 0), (8, 8, 8), (8, 8, 8), _c.DrawnAugmentation(), options)
 
 
 @pytest.fixture(scope="module")
-def cases(make_dataset, tmp_path_factory) -> list[seg.CachedCase]:  # noqa: ANN001
+def cases(make_dataset, tmp_path_factory) -> list[seg.CachedCase]:
     root = tmp_path_factory.mktemp("cases")
     data = make_dataset(root / "Dataset001_X", spacing=(1.0, 1.0, 1.0), n=3)
     plans = seg.plan(data, fingerprint=seg.fingerprint(data, foreground_samples=1000))
@@ -236,7 +238,7 @@ def cases(make_dataset, tmp_path_factory) -> list[seg.CachedCase]:  # noqa: ANN0
     return [seg.CachedCase.open(str(root / "cache"), c.id) for c in data.cases]
 
 
-def test_batches_depend_on_their_index_only(cases) -> None:  # noqa: ANN001
+def test_batches_depend_on_their_index_only(cases) -> None:
     """Invariant: one thread or four, in order or not, from the start or from the middle: the same bits."""
     settings = {"patch_size": [16, 24, 24], "batch_size": 3, "seed": 7}
     one, four = seg.BatchSampler(cases, **settings), seg.BatchSampler(cases, threads=4, prefetch=6, **settings)
@@ -250,7 +252,7 @@ def test_batches_depend_on_their_index_only(cases) -> None:  # noqa: ANN001
     assert one.get(0)[0].shape == (3, 4, 16, 24, 24)
 
 
-def test_foreground_and_cases(cases) -> None:  # noqa: ANN001
+def test_foreground_and_cases(cases) -> None:
     """Statistics: the last third of a batch is centred on a labelled voxel; classes and cases alike."""
     sampler = seg.BatchSampler(cases, patch_size=[9, 9, 9], batch_size=3, seed=1, augment=False)
     centres, chosen = [], []
@@ -263,7 +265,7 @@ def test_foreground_and_cases(cases) -> None:  # noqa: ANN001
     assert stats.chisquare(np.bincount(chosen, minlength=3)).pvalue > 1e-4
 
 
-def test_two_dimensional_batches(cases) -> None:  # noqa: ANN001
+def test_two_dimensional_batches(cases) -> None:
     sampler = seg.BatchSampler(cases, patch_size=[24, 32], batch_size=4, seed=1)
     image, labels, _ = sampler.get(0)
     assert image.shape == (4, 4, 24, 32)
@@ -273,7 +275,7 @@ def test_two_dimensional_batches(cases) -> None:  # noqa: ANN001
         seg.BatchSampler([], patch_size=[8, 8])
 
 
-def test_random_starts_cover_the_borders(cases) -> None:  # noqa: ANN001
+def test_random_starts_cover_the_borders(cases) -> None:
     """Oracle: nnunetv2's bounds of a random box: -pad // 2 … shape + pad // 2 + pad % 2 - load."""
     load, fit, shape = (21, 30, 31), (16, 24, 24), cases[0].labels.shape
     starts = np.array([_c.draw_patch_start(cases[0], load, fit, False, False, 3, i, 0) for i in range(4000)])
@@ -283,7 +285,7 @@ def test_random_starts_cover_the_borders(cases) -> None:  # noqa: ANN001
         assert starts[:, a].max() == shape[a] + pad // 2 + pad % 2 - load[a]
 
 
-def test_speed_is_printed(record_property) -> None:  # noqa: ANN001
+def test_speed_is_printed(record_property) -> None:
     """Mechanics: the list, 205³ → 128³; the number is for the benchmark, only a gross slip fails here."""
     image, labels = torch.randn(1, 205, 205, 205), torch.zeros(205, 205, 205, dtype=torch.int16)
     labels[60:140, 60:140, 60:140] = 1

@@ -112,7 +112,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> tuple[seg.Dataset, Path
     return seg.open_dataset(root), root
 
 
-def vs_tensor(array: np.ndarray):  # noqa: ANN201
+def vs_tensor(array: np.ndarray):
     import torch
 
     return torch.from_numpy(array.astype(np.float32))

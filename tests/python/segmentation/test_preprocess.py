@@ -31,7 +31,7 @@ IGNORE = {"labels": {"background": 0, "outer": 1, "ignore": 2}}
         ((1.0, 3.7, 3.7), (1.0, 3.0, 3.0), "3d_fullres", None),
     ],
 )
-def test_equals_nnunet(make_dataset, tmp_path: Path, spacing, target, configuration, labels) -> None:  # noqa: ANN001
+def test_equals_nnunet(make_dataset, tmp_path: Path, spacing, target, configuration, labels) -> None:
     """Oracle: nnunetv2's DefaultPreprocessor.run_case with our plans; foreground locations included."""
     data = make_dataset(tmp_path / "Dataset001_X", spacing=spacing, labels=labels)
     plans = seg.plan(data, fingerprint=seg.fingerprint(data, foreground_samples=10000), spacing=target)
@@ -77,7 +77,7 @@ def test_rgb_range() -> None:
         seg.preprocess(vs.Image(torch.zeros(2, 1, 8, 8), vs.Geometry(size=(1, 8, 8))), plan)
 
 
-def _plan_of(channels: list[str], shape=(1, 64, 64), spacing=(999.0, 1.0, 1.0)) -> seg.PreprocessPlan:  # noqa: ANN001
+def _plan_of(channels: list[str], shape=(1, 64, 64), spacing=(999.0, 1.0, 1.0)) -> seg.PreprocessPlan:
     statistics = dict.fromkeys(["mean", "median", "std", "min", "max", "percentile_00_5", "percentile_99_5"], 1.0)
     print_ = seg.Fingerprint.from_json(
         json.dumps(
@@ -95,7 +95,7 @@ def _plan_of(channels: list[str], shape=(1, 64, 64), spacing=(999.0, 1.0, 1.0)) 
 
 @pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (5.0, 1.0, 1.0)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
-def test_restore_equals_nnunet_export(spacing, dtype) -> None:  # noqa: ANN001
+def test_restore_equals_nnunet_export(spacing, dtype) -> None:
     """Oracle: nnunetv2's resample_data_or_seg (order 1, nearest in z) and numpy's argmax; zero outside the box."""
     torch.manual_seed(0)
     voxels = torch.rand(20, 30, 28) + 1

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training as nnU-Net v2 trains; every part can be replaced.
+
+>>> import vesalius as vs
+>>> result = vs.segmentation.train("data/", out="run/", preset="small", minutes=25)     # doctest: +SKIP
+>>> result["dice"]                                                                       # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from .evaluate import best_configuration, keep_largest, learn_postprocessing, summarise, validate_cases
+from .run import train, write_bundle
+from .schedule import poly_lr, split
+from .trainer import Batches, Trainer, TrainingSettings, load_pretrained, network_spec
+
+__all__ = [
+    "Batches",
+    "Trainer",
+    "TrainingSettings",
+    "best_configuration",
+    "keep_largest",
+    "learn_postprocessing",
+    "load_pretrained",
+    "network_spec",
+    "poly_lr",
+    "split",
+    "summarise",
+    "train",
+    "validate_cases",
+    "write_bundle",
+]
