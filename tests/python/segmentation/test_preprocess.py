@@ -137,7 +137,7 @@ def test_round_trip_of_labels_through_transposition() -> None:
         labels = (torch.rand(*shape) > 0.7).to(torch.int16)
         image = vs.Image(torch.rand(*shape) + 1, vs.Geometry(size=tuple(shape), spacing=tuple(spacing)))
         plan = _plan_of(["MRI"], tuple(shape), tuple(spacing))
-        assert list(plan.transpose_forward)[0] == axis
+        assert next(iter(plan.transpose_forward)) == axis
         _, prepared, trace = seg.preprocess(image, plan, labels)
         logits = torch.nn.functional.one_hot(prepared.long(), 2).permute(3, 0, 1, 2).float()
         back = seg.restore(logits, trace, seg.LabelSet([("background", [0]), ("a", [1])]))
