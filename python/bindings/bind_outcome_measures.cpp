@@ -113,9 +113,9 @@ void bind_over_time(py::module_& m) {
       .def_readonly("integrated_scaled", &BrierCurve::integrated_scaled)
       .def_readonly("integrated_scaled_standard_error", &BrierCurve::integrated_scaled_standard_error)
       .def_property_readonly("influence", [](const BrierCurve& c) { return maybe(c.influence); });
-  m.def("brier_curve", &brier_curve, py::arg("time"), py::arg("status"), py::arg("risk"), py::arg("times"),
+  m.def("brier_curve", &brier_curve, py::arg("time"), py::arg("status"), py::arg("predicted"), py::arg("times"),
         py::arg("options") = TimeOptions{}, py::arg("integration") = Integration::trapezoid,
-        py::arg("weights") = MaybeTensor{}, ReleaseGil());
+        py::arg("survival") = false, py::arg("weights") = MaybeTensor{}, ReleaseGil());
   py::class_<NetBenefit>(m, "NetBenefit")
       .def_readonly("value", &NetBenefit::value)
       .def_readonly("standard_error", &NetBenefit::standard_error)

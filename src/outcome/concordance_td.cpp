@@ -9,18 +9,23 @@ namespace vesalius::outcome {
 
 namespace {
 
+/// What the later of a pair gains, by place.
+struct Later {
+  std::vector<double> concordant, discordant, tied;
+};
+
 /// One event against the pool [0, pool): lower survival than another's is concordant. The pool's counts get u w of the event.
 void compare(const std::vector<double>& column, int64_t place, int64_t pool, const std::vector<double>& weight,
-             double u, detail::PairWeights& own, detail::PairWeights& sum, std::vector<detail::PairWeights>& of) {
+             double u, detail::PairWeights& own, detail::PairWeights& sum, Later& later) {
   const double mine = column[place], w = u * weight[place];
   double concordant = 0, discordant = 0, tied = 0;
+  const double *other = column.data(), *v = weight.data();
+  double *up = later.concordant.data(), *down = later.discordant.data(), *level = later.tied.data();
   for (int64_t j = 0; j < pool; ++j) {
-    const double higher = column[j] > mine ? 1.0 : 0.0, lower = column[j] < mine ? 1.0 : 0.0,
+    const double higher = other[j] > mine ? 1.0 : 0.0, lower = other[j] < mine ? 1.0 : 0.0,
                  equal = 1.0 - higher - lower;
-    concordant += higher * weight[j], discordant += lower * weight[j], tied += equal * weight[j];
-    of[j][detail::kConcordant] += higher * w;
-    of[j][detail::kDiscordant] += lower * w;
-    of[j][detail::kTiedRisk] += equal * w;
+    up[j] += higher * w, down[j] += lower * w, level[j] += equal * w;
+    concordant += higher * v[j], discordant += lower * v[j], tied += equal * v[j];
   }
   own[detail::kConcordant] += u * concordant, sum[detail::kConcordant] += w * concordant;
   own[detail::kDiscordant] += u * discordant, sum[detail::kDiscordant] += w * discordant;
@@ -51,9 +56,10 @@ detail::PairCounts pair_counts_by_time(std::span<const double> time, std::span<c
   std::vector<double> w(n), column(n), negative(n);
   for (int64_t i = 0; i < n; ++i) w[i] = weight[order[i]];
   std::vector<detail::PairWeights> of(n, detail::PairWeights{});  // by place
+  Later later{std::vector<double>(n, 0.0), std::vector<double>(n, 0.0), std::vector<double>(n, 0.0)};
   detail::PairWeights sum{};
   // Above so many events in one column, ranking all its values is faster than comparing each event with everyone.
-  const int64_t many = 40 + 20 * static_cast<int64_t>(std::log2(static_cast<double>(n + 1)));
+  const int64_t many = 20 + 5 * static_cast<int64_t>(std::log2(static_cast<double>(n + 1)));
   for (int64_t begin = 0; begin < n;) {  // places whose time falls into one column
     const auto step = std::upper_bound(grid.begin(), grid.end(), time[order[begin]]) - grid.begin() - 1;
     int64_t end = begin, events = 0;
@@ -78,7 +84,7 @@ detail::PairCounts pair_counts_by_time(std::span<const double> time, std::span<c
         while (last < end && time[order[last]] == time[order[i]]) pool += !event[order[last]], ++last;
         for (int64_t k = pool; k < last; ++k) {
           const double u = time_weight.empty() ? 1.0 : time_weight[order[k]];
-          if (u != 0) compare(column, k, pool, w, u, of[k], sum, of);
+          if (u != 0) compare(column, k, pool, w, u, of[k], sum, later);
         }
         if (last - pool > 1)
           compare_tied(column, pool, last, w, time_weight.empty() ? 1.0 : time_weight[order[pool]], of, sum);
@@ -88,7 +94,12 @@ detail::PairCounts pair_counts_by_time(std::span<const double> time, std::span<c
     begin = end;
   }
   detail::PairCounts out{std::vector<detail::PairWeights>(n), sum};
-  for (int64_t i = 0; i < n; ++i) out.of[order[i]] = of[i];
+  for (int64_t i = 0; i < n; ++i) {
+    of[i][detail::kConcordant] += later.concordant[i];
+    of[i][detail::kDiscordant] += later.discordant[i];
+    of[i][detail::kTiedRisk] += later.tied[i];
+    out.of[order[i]] = of[i];
+  }
   return out;
 }
 

@@ -169,7 +169,7 @@ AucCurve cumulative_dynamic_auc(const at::Tensor& time, const at::Tensor& status
     load[last] -= before * out.mean;  // of 1 / (1 − S_K)
     for (double& v : load) v /= 1 - before;
     for (double& v : total) v /= 1 - before;
-    detail::add_curve_influence(data.cohort, survival, false, load, total);
+    detail::add_curve_influence(data.cohort, detail::curve_influence(data.cohort, survival, false), load, total);
     out.mean_standard_error = error_of(total, data.members);
   }
   return out;

@@ -87,7 +87,7 @@ NetBenefit net_benefit(const at::Tensor& time_in, const at::Tensor& status_in, c
     out.value.data_ptr<double>()[k] = value;
     out.true_positives.data_ptr<double>()[k] = hits;
     out.false_positives.data_ptr<double>()[k] = alarms;
-    detail::add_curve_influence(positive, curve, true, load, own);
+    detail::add_curve_influence(positive, detail::curve_influence(positive, curve, true), load, own);
     std::vector<double> influence(n);
     for (int64_t i = 0; i < n; ++i) influence[i] = -cohort.weight[i] / cohort.total * value;
     for (int64_t i = 0; i < m; ++i) influence[place[i]] += own[i];

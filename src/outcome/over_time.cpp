@@ -42,6 +42,8 @@ OverTime over_time(const at::Tensor& time_in, const at::Tensor& status_in, const
       out.position[i] = out.censoring.position_of_event(out.cohort.time[i]);
     out.inverse[i] = out.cohort.weight[i] / out.censoring.curve.value(out.position[i]);
   }
+  if (out.censoring.own && (options.standard_error || options.keep_influence))
+    out.moves = detail::curve_influence(out.cohort, out.censoring.curve, true);
   return out;
 }
 
@@ -62,7 +64,7 @@ std::string undefined_at(const OverTime& data, double t) {
 }
 
 void add_censoring_influence(const OverTime& data, const std::vector<double>& load, std::span<double> out) {
-  if (data.censoring.own) detail::add_curve_influence(data.cohort, data.censoring.curve, true, load, out);
+  if (data.censoring.own) detail::add_curve_influence(data.cohort, data.moves, load, out);
 }
 
 namespace {

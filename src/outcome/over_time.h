@@ -20,6 +20,7 @@ struct OverTime {
   std::vector<double> times;
   std::vector<double> inverse;    ///< w / G at the subject's event; 0 if censored, infinite where G is 0
   std::vector<int64_t> position;  ///< of that G
+  detail::CurveInfluence moves;   ///< of censoring's curve, where `censoring.own`
   int64_t members = 0;            ///< subjects of weight > 0
 };
 

@@ -31,10 +31,11 @@ struct BrierCurve {
 
 /// Graf's score (1999, doi 10.1002/(SICI)1097-0258(19990915/30)18:17/18<2529::AID-SIM274>3.0.CO;2-5), with competing events
 /// Schoop 2011 (doi 10.1002/bimj.201000073): the mean of weighted squares of (event by t) − risk. O(n) a time after one sort.
-/// @param status [n]: 0, 1, 2 as above  @param risk [n, k] probability of the event by each of `times` [k], ascending
-VESALIUS_API BrierCurve brier_curve(const at::Tensor& time, const at::Tensor& status, const at::Tensor& risk,
+/// @param status [n]: 0, 1, 2 as above  @param predicted [n, k] probability of the event by each of `times` [k], ascending; or
+///   with `survival` that of none by then
+VESALIUS_API BrierCurve brier_curve(const at::Tensor& time, const at::Tensor& status, const at::Tensor& predicted,
                                     const at::Tensor& times, const TimeOptions& options = {},
-                                    Integration integration = Integration::trapezoid,
+                                    Integration integration = Integration::trapezoid, bool survival = false,
                                     const std::optional<at::Tensor>& weights = std::nullopt);
 
 }  // namespace vesalius::outcome

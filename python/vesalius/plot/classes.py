@@ -42,12 +42,15 @@ def roc(curves: Any, scores: Any = None, *, confidence: float = 0.95, pos_label:
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=1, linestyle="--")
     for (_, (fpr, tpr, label)), colour in zip(curves.items(), COLOURS, strict=False):
         axes.plot(fpr, tpr, color=colour, linewidth=1.8, label=label)
-    axes.set(xlabel="1 − specificity", ylabel="sensitivity", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
+    axes.set_xlabel("1 − specificity", fontsize=8)
+    axes.set_ylabel("sensitivity", fontsize=8)
+    tidy(axes)
     axes.legend(loc="lower right", fontsize=7, frameon=False)
     return figure
 
 
-def calibration(predicted: Any, observed: Any = None, *, bins: int = 5) -> Figure:
+def calibration(predicted: Any, observed: Any = None, *, bins: int = 5, unit: str = "") -> Figure:
     """Observed against predicted probability.
 
     Parameters
@@ -55,9 +58,10 @@ def calibration(predicted: Any, observed: Any = None, *, bins: int = 5) -> Figur
     predicted : what :func:`metrics.calibration` or :func:`metrics.survival_calibration` gives: groups with intervals, the smooth
         curve, the distribution of predictions, and the numbers; or probabilities [n]
     observed : [n] of 0/1, with probabilities: groups of equal size with Wilson's 95 % interval
+    unit : of time, for the axes
     """
     if observed is None:
-        return _calibration_of(predicted)
+        return _calibration_of(predicted, unit)
     predicted, observed = np.asarray(predicted, float), np.asarray(observed, float)
     order = np.argsort(predicted, kind="stable")
     figure = new_figure(4.0, 3.8)
@@ -84,7 +88,7 @@ def _estimate(name: str, value: float, interval: tuple[float, float]) -> str:
     return text + (f" ({interval[0]:.2f} to {interval[1]:.2f})" if np.isfinite(interval).all() else "")
 
 
-def _calibration_of(result: Any) -> Figure:
+def _calibration_of(result: Any, unit: str) -> Figure:
     if not hasattr(result, "curve") or not hasattr(result, "smooth"):
         raise InvalidArgument(
             "pass what metrics.calibration or metrics.survival_calibration returns, or probabilities and outcomes"
@@ -122,24 +126,24 @@ def _calibration_of(result: Any) -> Figure:
         0.98, 0.02, "\n".join(lines), transform=axes.transAxes, ha="right", va="bottom", fontsize=6.5, linespacing=1.4
     )
     axes.set(xlim=(0, limit), ylim=(0, limit))
-    axes.set_ylabel("observed" + (f" by {result.time:g}" if hasattr(result, "time") else " frequency"), fontsize=8)
+    until = f" by {result.time:g} {unit}".rstrip() if hasattr(result, "time") else ""
+    axes.set_ylabel(f"observed risk{until}" if until else "observed frequency", fontsize=8)
     axes.legend(loc="upper left", fontsize=6.5, frameon=False)
     tidy(axes)
     below.hist(result.predictions, bins=np.linspace(0, limit, 31), color="0.75")
-    below.set_xlabel(
-        "predicted probability" + (f" of an event by {result.time:g}" if hasattr(result, "time") else ""), fontsize=8
-    )
+    below.set_xlabel(f"predicted risk{until}" if until else "predicted probability", fontsize=8)
     below.set_ylabel("n", fontsize=7)
     tidy(below)
     return figure
 
 
-def decision_curve(curves: Any, *, until: float | None = None) -> Figure:
+def decision_curve(curves: Any, *, until: float | None = None, unit: str = "") -> Figure:
     """Net benefit over thresholds, beside treating everyone and no one.
 
     Parameters
     ----------
     curves : what :func:`metrics.decision_curve` gives, or a mapping of names to such (on the same subjects)
+    unit : of time, for the axis
     until : largest threshold shown; default where no model has more than no benefit any more
     """
     named = dict(curves) if isinstance(curves, Mapping) else {"model": curves}
@@ -167,7 +171,9 @@ def decision_curve(curves: Any, *, until: float | None = None) -> Figure:
     end = until if until is not None else min(1.0, max(last * 1.1, float(first["threshold"].min()) + 0.05))
     axes.set(xlim=(0, end), ylim=(-0.2 * top if top > 0 else -0.05, 1.05 * top if top > 0 else 0.05))
     axes.set_xlabel("threshold probability", fontsize=8)
-    axes.set_ylabel("net benefit" + (f" at {curve.time:g}" if curve.time is not None else ""), fontsize=8)
+    axes.set_ylabel(
+        "net benefit" + (f" at {curve.time:g} {unit}".rstrip() if curve.time is not None else ""), fontsize=8
+    )
     tidy(axes)
     axes.legend(fontsize=7, frameon=False, loc="upper right")
     return figure

@@ -92,7 +92,7 @@ def _legend(fit: Any, name: Any, n: int, medians: bool, alone: bool) -> str:
     value, low, high = fit.median
     text = "median not reached" if alone and np.isnan(value) else "not reached" if np.isnan(value) else brief(value)
     if np.isfinite(value):
-        text += f" ({brief(low)} to {brief(high) if np.isfinite(high) else '∞'})"
+        text += f" ({brief(low)} to {brief(high) if np.isfinite(high) else 'not reached'})"
     return f"n = {n}; {'median ' if alone and np.isfinite(value) else ''}{text}" if alone else f"{name}: {n}; {text}"
 
 
@@ -123,6 +123,7 @@ def _at_risk(axes: Axes, fits: list[Any], names: list[str], above: Axes) -> None
     axes.set_title("at risk", fontsize=7, loc="left", pad=2)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0, labelbottom=False)
+    axes.tick_params(axis="y", pad=16)  # the first number is centred on the left end
 
 
 def _given_curves(curves: Mapping[str, tuple[Any, Any, Any, Any]], unit: str) -> Figure:

@@ -66,7 +66,7 @@ def _forest_of_table(table: pd.DataFrame, label: str | None, reference: float) -
         inside = np.array([0.5, 2.0])
     left, right = float(inside.min()) / 1.15, float(inside.max()) * 1.15
     figure = new_figure(6.6, 1.0 + 0.27 * len(shown))
-    axes = figure.subplots()
+    axes, beside = figure.subplots(1, 2, sharey=True, width_ratios=[3, 1.9])
     rows = np.arange(len(shown))[::-1]
     axes.set_xscale("log")
     axes.axvline(reference, color="0.6", linewidth=1, linestyle="--", zorder=1)
@@ -86,21 +86,24 @@ def _forest_of_table(table: pd.DataFrame, label: str | None, reference: float) -
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    transform = axes.get_yaxis_transform()
-    columns = [
-        (
-            1.03,
-            "ratio (interval)",
-            [f"{brief(v)} ({brief(a)} to {brief(b)})" for v, a, b in zip(ratio, low, high, strict=True)],
-        )
-    ]
+    texts = [_with_interval(*v) for v in zip(ratio, low, high, strict=True)]
+    columns = [(0.0, "ratio (interval)", texts)]
     if "p" in shown:
-        columns.append((1.42, "p", [p_value(float(p)).replace("p = ", "").replace("p ", "") for p in shown["p"]]))
-    for x, title, texts in columns:
-        axes.text(x, len(shown) - 0.3, title, transform=transform, fontsize=7, weight="bold", va="center")
-        for row, text in zip(rows, texts, strict=True):
-            axes.text(x, row, text, transform=transform, fontsize=7, va="center")
+        columns.append((0.78, "p", [p_value(float(p)).replace("p = ", "").replace("p ", "") for p in shown["p"]]))
+    beside.set_axis_off()
+    for x, title, column in columns:
+        beside.text(x, len(shown) - 0.3, title, fontsize=7, weight="bold", va="center")
+        for row, text in zip(rows, column, strict=True):
+            beside.text(x, row, text, fontsize=7, va="center")
     return figure
+
+
+def _with_interval(value: float, low: float, high: float) -> str:
+    """With as many decimals as it takes to tell the ends apart."""
+    if not np.isfinite([value, low, high]).all() or high > 1e4:
+        return f"{brief(value)} ({brief(low)} to {brief(high)})"
+    digits = int(np.clip(np.ceil(-np.log10(max(high - low, 1e-12))) + 1, 2, 5))
+    return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
 def _ratio_ticks(axes: Any, left: float, right: float) -> None:

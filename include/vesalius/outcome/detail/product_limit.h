@@ -80,28 +80,53 @@ inline ProductLimit product_limit(const Cohort& cohort, bool of_censoring) {
   return out;
 }
 
-/// Adds to `out[i]`, for the cohort's place i, w_i ∂/∂w_i of Σ_c load[c] · (−log value(c)): the change of a sum whose terms are
-/// divided by the curve at position c and add up to load[c]. With f = −log(1 − d/r):  df = dd / (r − d) − d dr / (r (r − d)).
-inline void add_curve_influence(const Cohort& cohort, const ProductLimit& curve, bool of_censoring,
-                                std::span<const double> load, std::span<double> out) {
-  const int64_t m = static_cast<int64_t>(curve.time.size()), n = cohort.size();
-  std::vector<double> own(m, 0.0), risk(m + 1, 0.0);
-  double later = 0;
-  for (int64_t c = m; c-- > 0;) {
-    later += load[c + 1];  // the terms at positions beyond c have the factor c
-    const double left = curve.at_risk[c] - curve.falling[c];
-    if (later != 0 && curve.after[c] > 0)
-      own[c] = later / left, risk[c + 1] = later * curve.falling[c] / (curve.at_risk[c] * left);
+/// How subjects move sums whose terms are divided by a curve: a sum of terms r_k at positions p_k of the curve changes, besides by
+/// its terms, by  Σ_k r_k d(−log value(p_k)),  and with f = −log(1 − d/r):  df = dd / (r − d) − d dr / (r (r − d)).
+struct CurveInfluence {
+  std::vector<double> per_fall, per_risk;  ///< [m]: 1 / (r − d) and d / (r (r − d)); 0 where the curve gets to 0
+  std::vector<uint32_t> fall,
+      risk;  ///< [n] by place: the fall that one is part of (m: none); how many one is at risk at
+
+  /// Of the sum of loads, `load[p]` at position p: one falling at c adds own[c], one at risk at the first q falls takes gone[q].
+  void terms(std::span<const double> load, std::vector<double>& own, std::vector<double>& gone) const {
+    const size_t m = per_fall.size();
+    own.assign(m + 1, 0.0), gone.assign(m + 1, 0.0);
+    double later = 0;
+    for (size_t c = m; c-- > 0;) {
+      later += load[c + 1];  // the terms at positions beyond c have the factor c
+      own[c] = later * per_fall[c];
+      gone[c + 1] = later * per_risk[c];
+    }
+    for (size_t c = 0; c < m; ++c) gone[c + 1] += gone[c];
   }
-  for (int64_t c = 0; c < m; ++c) risk[c + 1] += risk[c];
+};
+
+inline CurveInfluence curve_influence(const Cohort& cohort, const ProductLimit& curve, bool of_censoring) {
+  const int64_t m = static_cast<int64_t>(curve.time.size()), n = cohort.size();
+  CurveInfluence out{std::vector<double>(m, 0.0), std::vector<double>(m, 0.0), std::vector<uint32_t>(n),
+                     std::vector<uint32_t>(n)};
+  for (int64_t c = 0; c < m; ++c) {
+    const double left = curve.at_risk[c] - curve.falling[c];
+    if (curve.after[c] > 0) out.per_fall[c] = 1 / left, out.per_risk[c] = curve.falling[c] / (curve.at_risk[c] * left);
+  }
   int64_t before = 0;  // falls strictly before the subject's time
   for (int64_t i = 0; i < n; ++i) {
     while (before < m && curve.time[before] < cohort.time[i]) ++before;
     const bool at_fall = before < m && curve.time[before] == cohort.time[i];
     const bool falls = at_fall && (of_censoring ? cohort.status[i] == 0 : cohort.status[i] == 1);
     const bool in_risk_set = at_fall && (!of_censoring || cohort.status[i] == 0);
-    out[i] += cohort.weight[i] * ((falls ? own[before] : 0.0) - risk[before + (in_risk_set ? 1 : 0)]);
+    out.fall[i] = static_cast<uint32_t>(falls ? before : m);
+    out.risk[i] = static_cast<uint32_t>(before + in_risk_set);
   }
+  return out;
+}
+
+/// Adds w_i ∂/∂w_i of that to `out[i]` for each place.
+inline void add_curve_influence(const Cohort& cohort, const CurveInfluence& moves, std::span<const double> load,
+                                std::span<double> out) {
+  std::vector<double> own, gone;
+  moves.terms(load, own, gone);
+  for (int64_t i = 0; i < cohort.size(); ++i) out[i] += cohort.weight[i] * (own[moves.fall[i]] - gone[moves.risk[i]]);
 }
 
 }  // namespace vesalius::outcome::detail

@@ -134,7 +134,6 @@ def brier_curve(
     if predicts == "survival":
         if cause is not None:
             raise InvalidArgument("with competing events predictions are risks of the cause: pass predicts='risk'")
-        predicted = 1 - predicted
     if integration not in ("trapezoid", "steps"):
         raise InvalidArgument(f"integration must be 'trapezoid' or 'steps'; it is {integration!r}")
     options = _core.TimeOptions(
@@ -147,6 +146,7 @@ def brier_curve(
         to_tensor(at),
         options,
         getattr(_core.Integration, integration),
+        predicts == "survival",
         weights_of(sample_weight),
     )
     brier, se = r.brier.numpy(), r.standard_error.numpy()
