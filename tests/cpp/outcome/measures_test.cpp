@@ -40,7 +40,7 @@ TEST_CASE("radix sort orders doubles as std::stable_sort does", "[oracle: std::s
   std::vector<uint32_t> expected(keys.size());
   std::iota(expected.begin(), expected.end(), 0u);
   std::stable_sort(expected.begin(), expected.end(), [&](uint32_t a, uint32_t b) { return keys[a] < keys[b]; });
-  CHECK(detail::ascending(keys) == expected);
+  CHECK(vesalius::outcome::detail::ascending(keys) == expected);
 }
 
 TEST_CASE("Uno's weights by hand", "[oracle: by hand]") {

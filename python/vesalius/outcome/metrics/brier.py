@@ -131,9 +131,8 @@ def brier_curve(
     predicted, at = predictions_over_time(survival, times, len(time), predicts)
     if predicts not in ("survival", "risk"):
         raise InvalidArgument(f"predicts must be 'survival' or 'risk'; it is {predicts!r}")
-    if predicts == "survival":
-        if cause is not None:
-            raise InvalidArgument("with competing events predictions are risks of the cause: pass predicts='risk'")
+    if predicts == "survival" and cause is not None:
+        raise InvalidArgument("with competing events predictions are risks of the cause: pass predicts='risk'")
     if integration not in ("trapezoid", "steps"):
         raise InvalidArgument(f"integration must be 'trapezoid' or 'steps'; it is {integration!r}")
     options = _core.TimeOptions(

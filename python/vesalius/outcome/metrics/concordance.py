@@ -155,7 +155,7 @@ _VARIANTS = (
      "torchsurv; Hmisc rcorr.cens"),
     ("harrell, tied risks left out", "n", "excluded", "", "", "Hmisc rcorr.cens(outx=TRUE)"),
     ("harrell, tied risks discordant", "n", "discordant", "", "", "pycox concordance_td('antolini') of constant risks"),
-    ("harrell, tied times count", "n", "ishwaran", "", "", "randomForestSRC; pycox concordance_td('adj_antolini')"),
+    ("harrell, tied times count", "n", "ishwaran", "", "", "randomForestSRC; pycox concordance_td('adj_antolini') of constant risks, which counts pairs tied in time twice"),
     ("harrell, equal in both are right", "n", "match", "", "", "pec cindex(tiedOutcomeIn=FALSE)"),
     ("harrell, tau", "n", "half", "in", "", "R survival::concordance(ymax=tau)"),
     ("uno", "n/G2", "half", "", "t-", "R survival::concordance(timewt='n/G2')"),
@@ -223,7 +223,12 @@ def concordance_variants(
         for name, weights, ties, used_by in (
             ("antolini", "n", "half", "torchsurv ConcordanceIndex with risks over time"),
             ("antolini, ties discordant", "n", "discordant", "Antolini 2005; pycox concordance_td('antolini')"),
-            ("antolini, tied times count", "n", "ishwaran", "pycox concordance_td('adj_antolini')"),
+            (
+                "antolini, tied times count",
+                "n",
+                "ishwaran",
+                "pycox concordance_td('adj_antolini'), which counts pairs tied in time twice",
+            ),
             ("antolini, ipcw", "n/G2", "half", "none that we know"),
         ):
             key = ("antolini", weights)
@@ -257,7 +262,8 @@ def concordance_td(
     survival : [n, k] probabilities at `times`, each holding until the next time and 1 before the first; a DataFrame with times as
         columns (:meth:`CoxPH.predict_survival_function`) needs no `times`
     ties : of predictions at the event: "half"; "discordant" (the paper, pycox's "antolini"); "excluded"; "ishwaran" (pycox's
-        "adj_antolini": two events at one time count, 1 if predictions are equal and else a half)
+        "adj_antolini" where no times are tied, for it counts those pairs twice: two events at one time count, 1 if predictions are
+        equal and else a half)
     weighting, tau, tau_included, g, train, sample_weight : as in :func:`concordance_index`
 
     References
