@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "segmentation/network_model.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/isin.h>
+#include <ATen/ops/zeros.h>
+
+#include <vesalius/core/error.h>
+#include <vesalius/image/components.h>
+#include <vesalius/segmentation/sliding_window.h>
+
+#include "segmentation/label_painter.h"
+#include "segmentation/label_text.h"
+
+namespace vesalius::segmentation {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr int kMaxStages = 4;  // of a cascade
+
+at::ScalarType type_of(const std::string& precision) {
+  if (precision == "float32") return at::kFloat;
+  if (precision == "bfloat16") return at::kBFloat16;
+  if (precision == "float16") return at::kHalf;
+  throw InvalidArgument("precision is float32, bfloat16 or float16; got \"" + precision.substr(0, 40) + "\"");
+}
+
+/// Collects planes into `[members, k, z, y, x]`.
+class Collector {
+ public:
+  Collector(int64_t members, int64_t classes, const at::Tensor& image)
+      : all_(at::empty({members, classes, image.size(1), image.size(2), image.size(3)}, at::kFloat)) {}
+  void operator()(int64_t first, const at::Tensor& planes) { all_.narrow(2, first, planes.size(2)).copy_(planes); }
+  const at::Tensor& all() const { return all_; }
+
+ private:
+  at::Tensor all_;
+};
+
+/// −Σ p log p over classes (nats); of regions, the mean of each one's binary entropy.
+at::Tensor entropy_of(const at::Tensor& p, bool regions) {
+  const auto term = [](const at::Tensor& q) { return q.mul(q.clamp_min(1e-30).log()).neg(); };
+  return regions ? term(p).add(term(p.neg().add(1))).mean(0) : term(p).sum(0);
+}
+
+}  // namespace
+
+NetworkModel::NetworkModel(NetworkPlan plan, std::map<std::string, TensorMap> weights, std::string folder,
+                           std::shared_ptr<const NetworkModel> previous)
+    : plan_(std::move(plan)),
+      weights_(std::move(weights)),
+      folder_(std::move(folder)),
+      previous_(std::move(previous)) {
+  plan_.validate();
+  if (plan_.previous_stage.empty() != (previous_ == nullptr))
+    throw InvalidArgument("a cascade's model needs the stage before it (plan: previous_stage), and only a cascade's");
+  if (plan_.weights != "safetensors") return;
+  for (const auto& fold : plan_.folds) {
+    const auto found = weights_.find(fold);
+    if (found == weights_.end()) throw FormatError("the plan names fold " + fold + ", and it has no weights");
+    check_weights(plan_.network, found->second, "fold " + fold);
+  }
+  if (weights_.size() != plan_.folds.size())
+    throw FormatError("there are weights of " + std::to_string(weights_.size()) + " folds; the plan names " +
+                      std::to_string(plan_.folds.size()));
+}
+
+std::shared_ptr<const NetworkModel> NetworkModel::load(const std::string& folder, NetworkPlan plan, int depth) {
+  if (depth >= kMaxStages) throw FormatError(folder + ": a cascade has at most 4 stages");
+  std::map<std::string, TensorMap> weights;
+  if (plan.weights == "safetensors") {
+    const std::string file = (fs::path(folder) / "weights.safetensors").string();
+    for (auto& [name, tensor] : read_safetensors(file).tensors) {
+      const auto slash = name.find('/');
+      if (name.rfind("fold_", 0) != 0 || slash == std::string::npos)
+        throw FormatError(file + ": tensors are named fold_<fold>/<parameter>; got \"" + name.substr(0, 100) + "\"");
+      weights[name.substr(5, slash - 5)][name.substr(slash + 1)] = tensor;
+    }
+  }
+  std::shared_ptr<const NetworkModel> previous;
+  if (!plan.previous_stage.empty()) {
+    const fs::path below = fs::path(folder) / plan.previous_stage;
+    const std::string file = (below / "plan.yaml").string();
+    previous = load(below.string(), from_map<NetworkPlan>(from_yaml(read_bundle_text(file))), depth + 1);
+  }
+  return std::make_shared<NetworkModel>(std::move(plan), std::move(weights), folder, previous);
+}
+
+void NetworkModel::save(const std::string& folder) const {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) throw IoError("can't make the folder " + folder + ": " + error.message());
+  if (plan_.weights == "safetensors") {
+    TensorMap all;
+    for (const auto& [fold, tensors] : weights_)
+      for (const auto& [name, tensor] : tensors) all["fold_" + fold + "/" + name] = tensor;
+    write_safetensors((fs::path(folder) / "weights.safetensors").string(), all, {{"format", "pt"}});
+  } else if (fs::weakly_canonical(folder) != fs::weakly_canonical(folder_)) {
+    const std::string suffix = plan_.weights == "torchscript" ? ".pt" : ".pt2";
+    for (const auto& fold : plan_.folds) {
+      const std::string name = "fold_" + fold + suffix;
+      fs::copy_file(fs::path(folder_) / name, fs::path(folder) / name, fs::copy_options::overwrite_existing, error);
+      if (error) throw IoError("can't copy " + (fs::path(folder_) / name).string() + ": " + error.message());
+    }
+  }
+  if (previous_) previous_->save((fs::path(folder) / plan_.previous_stage).string());
+  write_bundle_text((fs::path(folder) / "plan.yaml").string(), to_yaml(to_map(plan_)));
+}
+
+NetworkModel::Runner NetworkModel::make_runner(const std::string& fold, const std::string& device,
+                                               at::ScalarType type) const {
+  const std::string key = fold + "|" + device + "|" + c10::toString(type);
+  const std::lock_guard lock(mutex_);
+  auto& runner = made_[key];
+  if (runner) return runner;
+  if (plan_.weights == "safetensors")
+    runner = make_network_runner(plan_.network, weights_.at(fold), device, type);
+  else if (plan_.weights == "torchscript")
+    runner = make_script_runner((fs::path(folder_) / ("fold_" + fold + ".pt")).string(), device, type);
+  else
+    runner = make_package_runner((fs::path(folder_) / ("fold_" + fold + ".pt2")).string(), device);
+  return runner;
+}
+
+std::vector<NetworkModel::Runner> NetworkModel::runners(const PredictOptions& options) const {
+  const at::ScalarType type = type_of(options.precision);
+  std::vector<Runner> out;
+  const auto& folds = options.folds.empty() ? plan_.folds : options.folds;
+  for (const auto& fold : folds) {
+    if (std::find(plan_.folds.begin(), plan_.folds.end(), fold) == plan_.folds.end()) {
+      std::string list;
+      for (const auto& f : plan_.folds) list += (list.empty() ? "" : ", ") + f;
+      throw InvalidArgument("the model has no fold " + fold + "; it has " + list);
+    }
+    out.push_back(make_runner(fold, options.device, type));
+  }
+  return out;
+}
+
+NetworkModel::Input NetworkModel::prepare(const Image& image, const PredictOptions& options, Monitor* monitor) const {
+  const auto channels = static_cast<int64_t>(plan_.channels.size());
+  if (image.channels() != channels) {
+    std::string list;
+    for (const auto& c : plan_.channels) list += (list.empty() ? "" : ", ") + c;
+    throw ShapeError("model \"" + plan_.name + "\" takes an image of " + std::to_string(channels) + " channels (" + list +
+                     "); got " + std::to_string(image.channels()));
+  }
+  const Image here = image.tensor().device().is_cpu() ? image : image.to("cpu");
+  if (!previous_) {
+    Input in{preprocess_image(here, plan_.preprocess()), {}};
+    in.image = in.data.image;
+    return in;
+  }
+  PredictOptions first = options;
+  first.probabilities = first.entropy = first.disagreement = false;
+  first.folds.clear();
+  const Mask before = previous_->predict(here, first, monitor).mask;
+  Input in{preprocess_image(here, plan_.preprocess(), before.tensor().to(at::kShort)), {}};
+  std::vector<at::Tensor> parts{in.data.image};
+  for (const auto& numbers : plan_.label_set().foreground()) {
+    at::Tensor hot = in.data.labels.eq(numbers[0]);
+    for (size_t i = 1; i < numbers.size(); ++i) hot = hot.logical_or(in.data.labels.eq(numbers[i]));
+    parts.push_back(hot.unsqueeze(0).to(at::kFloat));
+  }
+  in.image = at::cat(parts);
+  return in;
+}
+
+at::Tensor NetworkModel::prepared(const Image& image, const PredictOptions& options, Monitor* monitor) const {
+  return prepare(image, options, monitor).image;
+}
+
+namespace {
+
+SlidingWindowOptions window_options(const NetworkPlan& plan, const PredictOptions& options) {
+  SlidingWindowOptions o;
+  o.patch = plan.patch_size;
+  o.step = options.step > 0 ? options.step : plan.tile_step;
+  if (options.mirroring) o.mirror_axes = plan.mirror_axes;
+  o.batch = options.batch;
+  o.skip_constant = options.skip_background;
+  return o;
+}
+
+TileNetwork ensemble(const std::vector<NetworkModel::Runner>& runners, bool apart) {
+  return [runners, apart](const at::Tensor& tiles) {
+    std::vector<at::Tensor> out;
+    for (const auto& runner : runners) {
+      at::Tensor logits = runner(tiles).to(at::kFloat);
+      if (apart || out.empty())
+        out.push_back(logits);
+      else
+        out[0] = out[0].add(logits);
+    }
+    if (!apart && runners.size() > 1) out[0] = out[0].div(static_cast<double>(runners.size()));
+    return out;
+  };
+}
+
+}  // namespace
+
+at::Tensor NetworkModel::logits(const Image& image, const PredictOptions& options, Monitor* monitor) const {
+  const Input in = prepare(image, options, monitor);
+  Collector collect(1, plan_.network.num_classes, in.image);
+  sliding_window(ensemble(runners(options), false), in.image, 1, plan_.network.num_classes,
+                 window_options(plan_, options), std::ref(collect), monitor);
+  return collect.all()[0];
+}
+
+Mask NetworkModel::postprocessed(Mask mask) const {
+  for (const auto& text : plan_.keep_largest) {
+    const auto numbers = numbers_of(text);
+    at::Tensor inside = mask.tensor().eq(numbers[0]);
+    for (size_t i = 1; i < numbers.size(); ++i) inside = inside.logical_or(mask.tensor().eq(numbers[i]));
+    if (!inside.any().item<bool>()) continue;
+    constexpr int64_t kConnectivity = 26;
+    const Mask kept = image::largest_component(Mask(inside, mask.geometry()), 1, kConnectivity);
+    mask.tensor().masked_fill_(inside.logical_and(kept.tensor().eq(0)), 0);
+  }
+  return mask;
+}
+
+Prediction NetworkModel::predict(const Image& image, const PredictOptions& options, Monitor* monitor) const {
+  const at::NoGradGuard no_gradients;
+  const auto networks = runners(options);
+  const bool apart = options.disagreement;
+  if (apart && networks.size() < 2)
+    throw InvalidArgument("disagreement compares folds; this model has one");
+  const Input in = prepare(image, options, monitor);
+  const LabelSet labels = plan_.label_set();
+  const int64_t classes = plan_.network.num_classes;
+  const auto members = apart ? static_cast<int64_t>(networks.size()) : int64_t{1};
+  const SlidingWindowOptions window = window_options(plan_, options);
+  const TileNetwork network = ensemble(networks, apart);
+
+  Prediction out;
+  LabelPainter painter(in.data.trace, labels);
+  const bool whole = options.probabilities || options.entropy || apart;
+  if (!whole) {
+    sliding_window(network, in.image, members, classes, window,
+                   [&](int64_t first, const at::Tensor& planes) { painter.planes(first, planes[0]); }, monitor);
+  } else {
+    Collector collect(members, classes, in.image);
+    sliding_window(network, in.image, members, classes, window, std::ref(collect), monitor);
+    const at::Tensor mean = members > 1 ? collect.all().mean(0) : collect.all()[0];
+    painter.planes(0, mean);
+    const bool regions = labels.has_regions();
+    const Image probabilities = restore_probabilities(mean, in.data.trace, labels);
+    if (options.entropy) out.entropy = Image(entropy_of(probabilities.tensor(), regions), image.geometry());
+    if (apart) {
+      // Mutual information: the entropy of the folds' mean less the mean of their entropies (Gal et al. 2017).
+      at::Tensor average = at::zeros(probabilities.tensor().sizes(), at::kFloat);
+      at::Tensor entropies = at::zeros(average.sizes().slice(1), at::kFloat);
+      for (int64_t m = 0; m < members; ++m) {
+        const at::Tensor p = restore_probabilities(collect.all()[m], in.data.trace, labels).tensor();
+        average.add_(p, 1.0 / static_cast<double>(members));
+        entropies.add_(entropy_of(p, regions), 1.0 / static_cast<double>(members));
+      }
+      out.disagreement = Image(entropy_of(average, regions).sub(entropies).clamp_min(0), image.geometry());
+    }
+    if (options.probabilities) out.probabilities = probabilities;
+  }
+  Mask mask = postprocessed(painter.finish());
+  const std::string device = image.tensor().device().str();
+  out.mask = Mask(mask.tensor().to(image.tensor().device()), mask.geometry(), mask.names(), {{"model", plan_.name}});
+  return out;
+}
+
+}  // namespace vesalius::segmentation

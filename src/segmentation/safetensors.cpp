@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <vesalius/segmentation/safetensors.h>
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include <ATen/ops/empty.h>
+
+#include <vesalius/core/error.h>
+
+namespace vesalius::segmentation {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+constexpr uint64_t kMaxHeader = 100'000'000;  // the reference's limit
+constexpr int kMaxAxes = 32;
+constexpr std::pair<const char*, at::ScalarType> kTypes[] = {
+    {"F64", at::kDouble}, {"F32", at::kFloat}, {"F16", at::kHalf}, {"BF16", at::kBFloat16}, {"I64", at::kLong},
+    {"I32", at::kInt},    {"I16", at::kShort}, {"I8", at::kChar},  {"U8", at::kByte},       {"BOOL", at::kBool}};
+
+[[noreturn]] void bad(const std::string& path, const std::string& why) {
+  throw FormatError(path + " is no sound safetensors file: " + why);
+}
+
+std::string quoted(const std::string& name) { return "\"" + name.substr(0, 100) + "\""; }
+
+at::ScalarType type_of(const std::string& path, const std::string& name, const std::string& text) {
+  for (const auto& [known, type] : kTypes)
+    if (text == known) return type;
+  throw NotSupported(path + ": tensor " + quoted(name) + " is of type " + text.substr(0, 20) +
+                     "; known are F64, F32, F16, BF16, I64, I32, I16, I8, U8, BOOL");
+}
+
+/// The header as JSON: flat enough, and no name twice (the last would win silently).
+Json parse_header(const std::string& path, const std::string& text) {
+  constexpr int kDepth = 3;  // file, tensor, list
+  std::vector<std::set<std::string>> names;
+  const auto check = [&](int depth, Json::parse_event_t event, Json& parsed) {
+    if (depth > kDepth) bad(path, "its header is nested too deeply");
+    if (event == Json::parse_event_t::object_start) names.emplace_back();
+    if (event == Json::parse_event_t::object_end && !names.empty()) names.pop_back();
+    if (event == Json::parse_event_t::key && !names.empty() && !names.back().insert(parsed.get<std::string>()).second)
+      bad(path, "its header has " + quoted(parsed.get<std::string>()) + " twice");
+    return true;
+  };
+  try {
+    Json header = Json::parse(text, check);
+    if (!header.is_object()) bad(path, "its header is not a JSON object");
+    return header;
+  } catch (const Json::exception& why) {
+    bad(path, std::string("its header is not JSON (") + why.what() + ")");
+  }
+}
+
+uint64_t whole(const std::string& path, const std::string& name, const Json& value, const char* what) {
+  if (!value.is_number_unsigned()) bad(path, std::string(what) + " of " + quoted(name) + " is not a whole number");
+  return value.get<uint64_t>();
+}
+
+struct Entry {
+  std::string name;
+  at::ScalarType type;
+  std::vector<int64_t> shape;
+  uint64_t begin, end;
+};
+
+Entry entry_of(const std::string& path, const std::string& name, const Json& json, uint64_t data_bytes) {
+  if (!json.is_object() || !json.contains("dtype") || !json["dtype"].is_string() || !json.contains("shape") ||
+      !json["shape"].is_array() || !json.contains("data_offsets") || !json["data_offsets"].is_array() ||
+      json["data_offsets"].size() != 2 || json.size() != 3)
+    bad(path, quoted(name) + " must have dtype, shape and two data_offsets");
+  Entry e{name, type_of(path, name, json["dtype"].get<std::string>()), {}, 0, 0};
+  if (json["shape"].size() > kMaxAxes) bad(path, quoted(name) + " has more than 32 axes");
+  uint64_t bytes = c10::elementSize(e.type);
+  bool empty = false;
+  for (const auto& size : json["shape"]) empty = empty || (size.is_number_unsigned() && size.get<uint64_t>() == 0);
+  for (const auto& size : json["shape"]) {
+    const uint64_t n = whole(path, name, size, "the shape");
+    if (n > uint64_t{1} << 48 || (!empty && n != 0 && bytes > (uint64_t{1} << 60) / n))
+      bad(path, "the shape of " + quoted(name) + " is impossibly large");
+    bytes *= n;
+    e.shape.push_back(static_cast<int64_t>(n));
+  }
+  if (empty) bytes = 0;
+  e.begin = whole(path, name, json["data_offsets"][0], "an offset");
+  e.end = whole(path, name, json["data_offsets"][1], "an offset");
+  if (e.begin > e.end || e.end > data_bytes)
+    bad(path, "the offsets of " + quoted(name) + ", " + std::to_string(e.begin) + " to " + std::to_string(e.end) +
+                  ", lie outside its " + std::to_string(data_bytes) + " bytes of data; was the file cut short?");
+  if (e.end - e.begin != bytes)
+    bad(path, "the shape of " + quoted(name) + " needs " + std::to_string(bytes) + " bytes; its offsets hold " +
+                  std::to_string(e.end - e.begin));
+  return e;
+}
+
+}  // namespace
+
+SafeTensors read_safetensors(const std::string& path) {
+  std::error_code error;
+  const uint64_t size = fs::is_regular_file(path, error) ? fs::file_size(path, error) : 0;
+  std::ifstream in(path, std::ios::binary);
+  if (error || !in) throw IoError("can't read " + path + (error ? ": " + error.message() : ""));
+  uint64_t length = 0;
+  if (size < 8) bad(path, "it has " + std::to_string(size) + " bytes");
+  unsigned char raw[8];
+  in.read(reinterpret_cast<char*>(raw), 8);
+  for (int i = 7; i >= 0; --i) length = length << 8 | raw[i];
+  if (length > kMaxHeader || length > size - 8)
+    bad(path, "its header would have " + std::to_string(length) + " bytes and the file has " + std::to_string(size) +
+                  "; was it cut short?");
+  std::string text(length, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(length));
+  if (!in) throw IoError("can't read " + path);
+  if (text.empty() || text[0] != '{') bad(path, "its header doesn't start with {");
+  const Json header = parse_header(path, text);
+
+  SafeTensors out;
+  std::vector<Entry> entries;
+  const uint64_t data_bytes = size - 8 - length;
+  for (const auto& [name, value] : header.items()) {
+    if (name != "__metadata__") {
+      entries.push_back(entry_of(path, name, value, data_bytes));
+      continue;
+    }
+    if (!value.is_object()) bad(path, "its __metadata__ is not an object of text");
+    for (const auto& [key, item] : value.items()) {
+      if (!item.is_string()) bad(path, "its __metadata__ holds something that isn't text");
+      out.metadata[key] = item.get<std::string>();
+    }
+  }
+  std::sort(entries.begin(), entries.end(),
+            [](const Entry& a, const Entry& b) { return std::pair(a.begin, a.end) < std::pair(b.begin, b.end); });
+  uint64_t at = 0;
+  for (const Entry& e : entries) {
+    if (e.begin != at)
+      bad(path, e.begin < at ? quoted(e.name) + " overlaps another tensor" : "there is a gap before " + quoted(e.name));
+    at = e.end;
+  }
+  if (at != data_bytes)
+    bad(path, std::to_string(data_bytes - at) + " bytes of its data belong to no tensor");
+  for (const Entry& e : entries) {
+    at::Tensor tensor = at::empty(e.shape, e.type);
+    if (e.end > e.begin) in.read(static_cast<char*>(tensor.mutable_data_ptr()), static_cast<std::streamsize>(e.end - e.begin));
+    if (!in) throw IoError("can't read " + path);
+    if (e.type == at::kBool && tensor.view(at::kByte).gt(1).any().item<bool>())
+      bad(path, quoted(e.name) + " is of type BOOL and holds bytes other than 0 and 1");
+    out.tensors.emplace(e.name, std::move(tensor));
+  }
+  return out;
+}
+
+void write_safetensors(const std::string& path, const TensorMap& tensors,
+                       const std::map<std::string, std::string>& metadata) {
+  nlohmann::ordered_json header = nlohmann::ordered_json::object();
+  if (!metadata.empty()) header["__metadata__"] = metadata;
+  uint64_t at = 0;
+  std::vector<const TensorMap::value_type*> order;
+  for (const auto& item : tensors) order.push_back(&item);
+  // Wide types first, as the reference: every tensor is then aligned to its type.
+  std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
+    return a->second.element_size() > b->second.element_size();
+  });
+  for (const auto* item : order) {
+    const auto& [name, tensor] = *item;
+    const char* type = nullptr;
+    for (const auto& [text, scalar] : kTypes)
+      if (tensor.scalar_type() == scalar) type = text;
+    if (!type || !tensor.defined() || tensor.is_sparse())
+      throw NotSupported("safetensors: tensor " + quoted(name) + " is of type " + c10::toString(tensor.scalar_type()) +
+                         "; save numbers or bools");
+    header[name] = {{"dtype", type},
+                    {"shape", tensor.sizes().vec()},
+                    {"data_offsets", {at, at + tensor.nbytes()}}};
+    at += tensor.nbytes();
+  }
+  std::string text = header.dump();
+  text.append((8 - text.size() % 8) % 8, ' ');
+  const fs::path part = path + ".part";
+  {
+    std::ofstream out(part, std::ios::binary);
+    for (int i = 0; i < 8; ++i) out.put(static_cast<char>(text.size() >> (8 * i)));
+    out << text;
+    for (const auto* item : order) {
+      const at::Tensor flat = item->second.detach().cpu().contiguous();
+      out.write(static_cast<const char*>(flat.const_data_ptr()), static_cast<std::streamsize>(flat.nbytes()));
+    }
+    out.flush();
+    if (!out) {
+      std::error_code ignored;
+      fs::remove(part, ignored);
+      throw IoError("can't write " + path + "; is the disk full, or the folder read-only?");
+    }
+  }
+  std::error_code error;
+  fs::rename(part, path, error);
+  if (error) throw IoError("can't write " + path + ": " + error.message());
+}
+
+}  // namespace vesalius::segmentation

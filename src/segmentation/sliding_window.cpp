@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <vesalius/segmentation/sliding_window.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include <ATen/ops/cat.h>
+#include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
+
+#include <vesalius/core/error.h>
+
+namespace vesalius::segmentation {
+namespace {
+
+struct Box {
+  int64_t z, depth, y, height, x, width;
+};
+
+struct Tile {
+  int64_t z, y, x;
+};
+
+/// scipy.ndimage.gaussian_filter of a delta, mode "constant": a kernel of radius int(4σ + 0.5) of unit sum, cut at the ends.
+std::vector<double> blurred_delta(int64_t n) {
+  const double sigma = static_cast<double>(n) / 8.0;
+  const auto radius = static_cast<int64_t>(4.0 * sigma + 0.5);
+  std::vector<double> kernel;
+  double sum = 0;
+  for (int64_t i = -radius; i <= radius; ++i) {
+    kernel.push_back(std::exp(-0.5 / (sigma * sigma) * static_cast<double>(i * i)));
+    sum += kernel.back();
+  }
+  std::vector<double> out(static_cast<size_t>(n), 0.0);
+  for (int64_t i = 0; i < n; ++i) {
+    const int64_t k = i - n / 2 + radius;
+    if (k >= 0 && k <= 2 * radius) out[i] = kernel[k] / sum;
+  }
+  return out;
+}
+
+void validate(const at::Tensor& image, int64_t members, int64_t num_classes, const SlidingWindowOptions& o) {
+  if (image.dim() != 4 || !at::isFloatingType(image.scalar_type()))
+    throw ShapeError("sliding window: the image is float [c, z, y, x]; got " + std::to_string(image.dim()) + " axes");
+  if (o.patch.size() != 2 && o.patch.size() != 3)
+    throw InvalidArgument("sliding window: the patch has 2 or 3 axes; got " + std::to_string(o.patch.size()));
+  for (const int64_t p : o.patch)
+    if (p < 1) throw InvalidArgument("sliding window: the patch's sizes are positive; got " + std::to_string(p));
+  if (!(o.step > 0 && o.step <= 1))
+    throw InvalidArgument("sliding window: step lies in (0, 1]; got " + std::to_string(o.step));
+  if (o.batch < 1 || members < 1 || num_classes < 1)
+    throw InvalidArgument("sliding window: batch, members and classes are positive");
+  for (const int64_t axis : o.mirror_axes)
+    if (axis < 0 || axis >= static_cast<int64_t>(o.patch.size()))
+      throw InvalidArgument("sliding window: mirror_axes lie in 0.." + std::to_string(o.patch.size() - 1) + "; got " +
+                            std::to_string(axis));
+}
+
+/// The mean over all flips of `axes` (of the patch).
+std::vector<at::Tensor> with_mirroring(const TileNetwork& network, const at::Tensor& tiles,
+                                       const std::vector<int64_t>& axes) {
+  std::vector<at::Tensor> sum = network(tiles);
+  const auto flips = int64_t{1} << axes.size();
+  for (int64_t f = 1; f < flips; ++f) {
+    std::vector<int64_t> flipped;
+    for (size_t a = 0; a < axes.size(); ++a)
+      if (f >> a & 1) flipped.push_back(axes[a] + 2);
+    const auto outputs = network(tiles.flip(flipped));
+    for (size_t m = 0; m < sum.size(); ++m) sum[m] = sum[m].add(outputs[m].flip(flipped));
+  }
+  if (flips > 1)
+    for (at::Tensor& s : sum) s = s.div(static_cast<double>(flips));
+  return sum;
+}
+
+/// Weighted sums of the planes `first … first + depth − 1`; planes in front leave when they are finished.
+class Accumulator {
+ public:
+  Accumulator(int64_t members, int64_t classes, int64_t depth, int64_t y, int64_t x)
+      : sum_(at::zeros({members, classes, depth, y, x}, at::kFloat)), weight_(at::zeros({depth, y, x}, at::kFloat)) {}
+
+  void add(int64_t member, const at::Tensor& logits, const at::Tensor& weights, const Tile& t) {
+    const int64_t d = weights.size(0), h = weights.size(1), w = weights.size(2), z = t.z - first_;
+    sum_[member].narrow(1, z, d).narrow(2, t.y, h).narrow(3, t.x, w).addcmul_(logits, weights);
+    if (member == 0) weight_.narrow(0, z, d).narrow(1, t.y, h).narrow(2, t.x, w).add_(weights);
+  }
+
+  /// Planes before `next` are finished: divided by their weights and handed over, less the padding.
+  void release(int64_t next, const Box& inside, const PlaneConsumer& consumer) {
+    const int64_t n = next - first_;
+    if (n <= 0) return;
+    const at::Tensor done = sum_.narrow(2, 0, n);
+    done.div_(weight_.narrow(0, 0, n));
+    const int64_t from = std::max(first_, inside.z), to = std::min(next, inside.z + inside.depth);
+    if (to > from)
+      consumer(from - inside.z,
+               done.narrow(2, from - first_, to - from).narrow(3, inside.y, inside.height).narrow(4, inside.x, inside.width));
+    const int64_t rest = sum_.size(2) - n;
+    if (rest > 0) {
+      sum_.narrow(2, 0, rest).copy_(sum_.narrow(2, n, rest).clone());
+      weight_.narrow(0, 0, rest).copy_(weight_.narrow(0, n, rest).clone());
+    }
+    sum_.narrow(2, rest, n).zero_();
+    weight_.narrow(0, rest, n).zero_();
+    first_ = next;
+  }
+
+ private:
+  at::Tensor sum_, weight_;
+  int64_t first_ = 0;
+};
+
+}  // namespace
+
+std::vector<int64_t> tile_starts(int64_t length, int64_t tile, double step) {
+  const double stride = static_cast<double>(tile) * step;
+  const auto count = static_cast<int64_t>(std::ceil(static_cast<double>(length - tile) / stride)) + 1;
+  std::vector<int64_t> starts;
+  const double spread = count > 1 ? static_cast<double>(length - tile) / static_cast<double>(count - 1) : 0.0;
+  for (int64_t i = 0; i < count; ++i) starts.push_back(std::llrint(spread * static_cast<double>(i)));
+  return starts;
+}
+
+at::Tensor gaussian_weights(const std::vector<int64_t>& tile) {
+  constexpr double kLargest = 10.0;
+  at::Tensor out = at::zeros({1}, at::kDouble).add_(1.0);
+  for (const int64_t n : tile) {
+    const auto line = blurred_delta(n);
+    at::Tensor axis = at::empty({n}, at::kDouble);
+    std::copy(line.begin(), line.end(), axis.mutable_data_ptr<double>());
+    out = out.unsqueeze(-1).mul(axis);
+  }
+  out = out.squeeze(0).view(tile);
+  out = out.div(out.max()).mul(kLargest).to(at::kFloat);
+  const at::Tensor zero = out.eq(0);
+  if (zero.any().item<bool>()) out.masked_fill_(zero, out.masked_select(zero.logical_not()).min());
+  return out;
+}
+
+void sliding_window(const TileNetwork& network, const at::Tensor& image, int64_t members, int64_t num_classes,
+                    const SlidingWindowOptions& o, const PlaneConsumer& consumer, Monitor* monitor) {
+  validate(image, members, num_classes, o);
+  const at::NoGradGuard no_gradients;
+  const bool flat = o.patch.size() == 2;
+  // Pad to the patch, half on each side (the smaller half in front).
+  const int64_t depth = flat ? 1 : o.patch[0], height = o.patch[flat ? 0 : 1], width = o.patch[flat ? 1 : 2];
+  const auto missing = [](int64_t have, int64_t want) { return std::max<int64_t>(0, want - have); };
+  const int64_t dz = missing(image.size(1), depth), dy = missing(image.size(2), height), dx = missing(image.size(3), width);
+  const at::Tensor padded =
+      dz + dy + dx == 0 ? image
+                        : at::constant_pad_nd(image, {dx / 2, dx - dx / 2, dy / 2, dy - dy / 2, dz / 2, dz - dz / 2});
+  const Box inside{dz / 2, image.size(1), dy / 2, image.size(2), dx / 2, image.size(3)};
+  const auto z_starts = flat ? tile_starts(padded.size(1), 1, 1.0) : tile_starts(padded.size(1), depth, o.step);
+  const auto y_starts = tile_starts(padded.size(2), height, o.step);
+  const auto x_starts = tile_starts(padded.size(3), width, o.step);
+
+  at::Tensor weights = o.gaussian ? gaussian_weights(o.patch) : at::zeros(o.patch, at::kFloat).add_(1.0);
+  weights = weights.view({depth, height, width});
+  Accumulator sums(members, num_classes, flat ? std::min<int64_t>(o.batch, padded.size(1)) : depth, padded.size(2),
+                   padded.size(3));
+  const int64_t total = static_cast<int64_t>(z_starts.size() * y_starts.size() * x_starts.size());
+  int64_t done = 0;
+
+  std::vector<Tile> waiting;
+  const auto flush = [&] {
+    if (waiting.empty()) return;
+    std::vector<at::Tensor> cut;
+    for (const Tile& t : waiting) {
+      at::Tensor tile = padded.narrow(1, t.z, depth).narrow(2, t.y, height).narrow(3, t.x, width);
+      cut.push_back((flat ? tile.squeeze(1) : tile).unsqueeze(0));
+    }
+    const auto logits = with_mirroring(network, at::cat(cut), o.mirror_axes);
+    for (size_t m = 0; m < logits.size(); ++m) {
+      const at::Tensor own = logits[m].to(at::kCPU, at::kFloat);
+      for (size_t i = 0; i < waiting.size(); ++i)
+        sums.add(static_cast<int64_t>(m), flat ? own[static_cast<int64_t>(i)].unsqueeze(1) : own[static_cast<int64_t>(i)],
+                 weights, waiting[i]);
+    }
+    done += static_cast<int64_t>(waiting.size());
+    waiting.clear();
+    step(monitor, done, total, "tiles");
+  };
+  const auto skip = [&](const Tile& t) {
+    at::Tensor logits = at::zeros({num_classes, depth, height, width}, at::kFloat).fill_(-o.background_logit);
+    logits[0].fill_(o.background_logit);
+    for (int64_t m = 0; m < members; ++m) sums.add(m, logits, weights, t);
+    ++done;
+  };
+
+  int64_t held = 0;  // 2D: slices in the accumulator's window
+  for (size_t i = 0; i < z_starts.size(); ++i) {
+    for (const int64_t y : y_starts)
+      for (const int64_t x : x_starts) {
+        const Tile t{z_starts[i], y, x};
+        if (o.skip_constant) {
+          const at::Tensor tile = padded.narrow(1, t.z, depth).narrow(2, t.y, height).narrow(3, t.x, width).flatten(1);
+          if (tile.amax({1}).eq(tile.amin({1})).all().item<bool>()) {
+            skip(t);
+            continue;
+          }
+        }
+        waiting.push_back(t);
+        // 3D: a batch never reaches over tiles whose planes differ, so that finished planes can leave.
+        if (static_cast<int64_t>(waiting.size()) == o.batch) flush();
+      }
+    const bool last = i + 1 == z_starts.size();
+    if (flat) {
+      // Several slices wait together for a full batch; the window holds as many.
+      if (++held < std::min<int64_t>(o.batch, padded.size(1)) && !last) continue;
+      held = 0;
+    }
+    flush();
+    sums.release(last ? padded.size(1) : z_starts[i + 1], inside, consumer);
+  }
+}
+
+}  // namespace vesalius::segmentation
