@@ -9,6 +9,7 @@
 using namespace vesalius;
 using namespace vesalius::segmentation;
 
+void bind_segmentation_bundles(py::module_& m, py::class_<Model>& model);
 void bind_segmentation_planning(py::module_& m);
 void bind_segmentation_batches(py::module_& m);
 
@@ -60,30 +61,20 @@ void bind_model(py::module_& m) {
 (mean_weight, background_weight, shell_inner_mm, shell_outer_mm); ``smoothing_mm`` (a Gaussian's standard deviation) comes
 before it, ``opening_mm``, ``keep`` ("all", "largest", "touching") and ``fill_holes`` after it; ``limit_mm`` bounds the two PET
 methods' distance from the region; ``labels`` names the label.)");
-  py::class_<Model>(m, "Model", R"(A segmentation model: a plan of classical steps, loaded from a bundle (a folder).
-
-Nothing in a bundle is ever executed.)")
+  py::class_<Model> model(m, "Model", "See vesalius.segmentation.Model.");
+  model
       .def(py::init([](const Plan& plan, const std::string& card) { return Model(plan, card); }), py::arg("plan"),
            py::kw_only(), py::arg("card") = "")
       .def_static(
-          "load", [](const std::string& bundle) { return Model::load(bundle); }, py::arg("bundle"), ReleaseGil(),
-          R"(The model of a bundle: a folder with plan.yaml and card.md.
-
-Raises IoError when there is no such folder, FormatError for a plan that makes no sense, NotSupported for a network's.)")
+          "load", [](const std::string& bundle, bool trusted) { return Model::load(bundle, trusted); },
+          py::arg("bundle"), py::arg("trusted"), ReleaseGil())
       .def("save", &Model::save, py::arg("bundle"), ReleaseGil(),
            "Writes plan.yaml and card.md into a folder, which is made if needed.")
-      .def("predict", &Model::predict, py::arg("image"), py::kw_only(), py::arg("region") = nullptr, ReleaseGil(),
-           R"(The mask, label 1, on the image's grid.
-
-With `region` (a Mask; its voxels that aren't 0) the method starts from it: the maximum or the histogram is taken there.)")
+      .def("predict", py::overload_cast<const Image&, const Mask*>(&Model::predict, py::const_), py::arg("image"),
+           py::arg("region"), ReleaseGil())
       .def_property_readonly("plan", &Model::plan)
-      .def_property_readonly("card", &Model::card, "card.md: what the model is for, in Markdown.")
-      .def("__repr__",
-           [](const Model& model) {
-             return "Model(\"" + model.plan().name + "\", method=" + to_string(model.plan().method) + ")";
-           })
-      .def(py::pickle([](const Model& model) { return py::make_tuple(model.plan(), model.card()); },
-                      [](const py::tuple& t) { return Model(t[0].cast<Plan>(), t[1].cast<std::string>()); }));
+      .def_property_readonly("card", &Model::card, "card.md: what the model is for, in Markdown.");
+  bind_segmentation_bundles(m, model);
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: ``vesalius info|import|extract|segment|fit|report``.
+"""The command line: ``vesalius info|import|extract|segment|import-nnunet|fit|report``.
 
 Exit codes: 0 done, 1 an error of Vesalius (the message says what to do), 2 wrong usage, 130 stopped by Ctrl-C.
 """
@@ -129,9 +129,56 @@ def _extract(arguments: argparse.Namespace) -> dict[str, Any]:
     return {str(name): value for name, value in frame["value"].items()}
 
 
+def _network_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "mirroring": not arguments.no_mirroring,
+        "step": arguments.step,
+        "precision": arguments.precision,
+        "device": arguments.device,
+        "progress": not arguments.json,
+    }
+
+
+def _segment_network(arguments: argparse.Namespace) -> dict[str, Any]:
+    """A folder of images, or an image of several files."""
+    import torch
+
+    import vesalius as vs
+
+    model = vs.segmentation.Model.load(arguments.model)
+    options = _network_options(arguments)
+    image: Any = arguments.image
+    if arguments.channels:
+        parts = [vs.read_image(path) for path in (arguments.image, *arguments.channels)]
+        image = vs.Image(torch.stack([p.tensor.float() for p in parts]), parts[0].geometry)
+    written = model.predict(image, output=arguments.output, **options)
+    return {"written": [str(p) for p in written] if isinstance(written, list) else arguments.output}
+
+
+def _import_nnunet(arguments: argparse.Namespace) -> dict[str, Any]:
+    import vesalius as vs
+
+    model = vs.segmentation.import_nnunet(
+        arguments.folder, folds=arguments.folds, checkpoint=arguments.checkpoint, previous=arguments.previous
+    )
+    model.save(arguments.bundle)
+    plan = model.plan
+    assert isinstance(plan, vs.segmentation.NetworkPlan)
+    return {
+        "written": arguments.bundle,
+        "network": plan.network,
+        "folds": ", ".join(plan.folds),
+        "patch_size": " x ".join(str(p) for p in plan.patch_size),
+        "labels": ", ".join(plan.label_names),
+        "parameters": sum(t.numel() for t in model.weights[plan.folds[0]].values()),
+    }
+
+
 def _segment(arguments: argparse.Namespace) -> dict[str, Any]:
     import vesalius as vs
 
+    if arguments.model and (arguments.channels or Path(arguments.image).is_dir() or "_0000." in arguments.image):
+        return _segment_network(arguments)
     image = vs.read_image(arguments.image)
     region = vs.read_mask(arguments.region, like=image) if arguments.region else None
     if arguments.model:
@@ -140,7 +187,8 @@ def _segment(arguments: argparse.Namespace) -> dict[str, Any]:
         model = vs.segmentation.Model(
             vs.segmentation.Plan(method=arguments.method, keep="touching" if region else "all")
         )
-    mask = model.predict(image, region=region)
+    network = isinstance(model.plan, vs.segmentation.NetworkPlan)
+    mask = model.predict(image, region=region, **(_network_options(arguments) if network else {}))
     vs.write_mask(mask, arguments.output)
     result: dict[str, Any] = {"written": arguments.output, "voxels": int((mask.tensor != 0).sum())}
     result["volume_ml"] = result["voxels"] * image.geometry.voxel_volume / 1000
@@ -299,7 +347,27 @@ def _parser() -> argparse.ArgumentParser:
         "--region", metavar="MASK", help="where to look: the result is connected to this mask's region"
     )
     command.add_argument("--reference", metavar="MASK", help="also measure the result against this mask")
-    command.add_argument("-o", "--output", required=True, metavar="MASK", help="file to write, such as tumour.nii.gz")
+    command.add_argument(
+        "-o", "--output", required=True, metavar="MASK", help="file to write, such as tumour.nii.gz; of a folder a folder"
+    )
+    command.add_argument("--channels", nargs="+", metavar="IMAGE", help="networks: the other channels, in the plan's order")
+    command.add_argument("--no-mirroring", action="store_true", help="networks: 8 times quicker in 3D, a little worse")
+    command.add_argument("--step", type=float, help="networks: step between tiles as a part of the patch")
+    command.add_argument("--precision", default="float32", choices=["float32", "bfloat16", "float16"])
+    command.add_argument("--device", default="cpu", help="networks: cpu, cuda, cuda:1")
+
+    command = add(
+        "import-nnunet",
+        _import_nnunet,
+        "Makes a bundle of a trained nnU-Net v2 model, all folds.",
+        "  vesalius import-nnunet nnUNet_results/Dataset004_X/nnUNetTrainer__nnUNetPlans__3d_fullres bundle/\n"
+        "  vesalius segment images/ --model bundle/ -o masks/",
+    )
+    command.add_argument("folder", help="the trained model: plans.json, dataset.json, fold_*/")
+    command.add_argument("bundle", help="folder to write")
+    command.add_argument("--folds", nargs="+", help="such as 0 1 2, or all (default: every fold with a checkpoint)")
+    command.add_argument("--checkpoint", default="checkpoint_final.pth")
+    command.add_argument("--previous", metavar="FOLDER", help="cascade: the trained model of the stage before")
 
     command = add(
         "train",

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <vesalius/segmentation/model.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 #include <sstream>
 
 #include <vesalius/core/error.h>
@@ -12,13 +12,14 @@
 #include <vesalius/image/morphology.h>
 #include <vesalius/segmentation/threshold.h>
 
+#include "segmentation/network_model.h"
+
 namespace vesalius::segmentation {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kPlanVersion = 1;
-constexpr uintmax_t kMaxTextBytes = 1 << 20;  // a plan or a card is text for people
+constexpr int64_t kPlanVersion = 1, kNetworkVersion = 2;
 constexpr const char* kMethods[] = {"threshold", "otsu", "percent_of_maximum", "contrast_threshold"};
 constexpr const char* kKeeps[] = {"all", "largest", "touching"};
 
@@ -35,38 +36,7 @@ void parse(const char* what, const char* const (&names)[N], const std::string& t
   throw InvalidArgument(std::string(what) + " is one of " + list + "; got \"" + text.substr(0, 100) + "\"");
 }
 
-std::string read_text(const fs::path& path) {
-  std::error_code error;
-  const auto bytes = fs::file_size(path, error);
-  if (error) throw FormatError("can't read " + path.string() + ": " + error.message());
-  if (bytes > kMaxTextBytes)
-    throw FormatError(path.string() + " has " + std::to_string(bytes) + " bytes; a bundle's text file has at most " +
-                      std::to_string(kMaxTextBytes));
-  std::ifstream in(path, std::ios::binary);
-  std::ostringstream text;
-  text << in.rdbuf();
-  if (!in) throw IoError("can't read " + path.string());
-  return text.str();
-}
-
-void write_text(const fs::path& path, const std::string& text) {
-  const fs::path part = path.string() + ".part";
-  {
-    std::ofstream out(part, std::ios::binary);
-    out << text;
-    out.flush();
-    if (!out) {
-      std::error_code ignored;
-      fs::remove(part, ignored);
-      throw IoError("can't write " + path.string() + "; is the disk full, or the folder read-only?");
-    }
-  }
-  std::error_code error;
-  fs::rename(part, path, error);
-  if (error) throw IoError("can't write " + path.string() + ": " + error.message());
-}
-
-/// Whether a line of the plan starts with this key: network plans are nested, so they are found before the flat reader.
+/// Whether a line of the plan starts with this key.
 bool names_key(const std::string& text, const std::string& key) {
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);)
@@ -113,50 +83,109 @@ void Plan::validate() const {
 
 Model::Model(Plan plan, std::string card) : plan_(std::move(plan)), card_(std::move(card)) { plan_.validate(); }
 
-Model Model::load(const std::string& bundle) {
+Model::Model(NetworkPlan plan, std::map<std::string, TensorMap> weights, std::string card, const Model* previous)
+    : card_(std::move(card)),
+      network_(std::make_shared<NetworkModel>(std::move(plan), std::move(weights), "",
+                                              previous ? previous->network_ : nullptr)) {}
+
+namespace {
+
+/// Refuses later versions before their unknown fields are complained of.
+void require_known_version(const SettingMap& map, const std::string& file, int64_t newest) {
+  for (const auto& [key, value] : map) {
+    const auto* version = std::get_if<int64_t>(&value);
+    if (key == "version" && version && *version > newest)
+      throw NotSupported(file + " is of version " + std::to_string(*version) + "; this Vesalius reads up to " +
+                         std::to_string(newest) + ". Update Vesalius");
+  }
+}
+
+Plan classical_plan(const std::string& text, const std::string& file) {
+  const SettingMap map = from_yaml(text);
+  require_known_version(map, file, kPlanVersion);
+  const bool named = std::any_of(map.begin(), map.end(), [](const auto& item) { return item.first == "method"; });
+  if (!named) throw InvalidArgument("it names no method and no network");
+  Plan plan = from_map<Plan>(map);
+  plan.validate();
+  return plan;
+}
+
+std::shared_ptr<const NetworkModel> load_network(const std::string& bundle, const std::string& text,
+                                                 const std::string& file, bool trusted) {
+  const SettingMap map = from_yaml(text);
+  require_known_version(map, file, kNetworkVersion);
+  NetworkPlan plan = from_map<NetworkPlan>(map);
+  plan.validate();
+  if (plan.weights != "safetensors" && !trusted)
+    throw NotSupported(file + " holds a program (" + plan.weights +
+                       "), which can do whatever its author likes; load it with trusted=True if you trust them");
+  return NetworkModel::load(bundle, std::move(plan));
+}
+
+}  // namespace
+
+Model Model::load(const std::string& bundle, bool trusted) {
   const fs::path folder(bundle), file = folder / "plan.yaml";
   std::error_code error;
   if (!fs::is_directory(folder, error))
     throw IoError("a model is a folder with plan.yaml in it; there is no folder " + bundle);
   if (!fs::is_regular_file(file, error))
     throw FormatError("a model is a folder with plan.yaml in it; " + bundle + " has none");
-  const std::string text = read_text(file);
-  if (names_key(text, "network"))
-    throw NotSupported(file.string() +
-                       " describes a network; this version runs the methods threshold, otsu, percent_of_maximum and "
-                       "contrast_threshold");
-  Plan plan;
+  const std::string text = read_bundle_text(file);
+  const fs::path card_file = folder / "card.md";
+  const std::string card = fs::is_regular_file(card_file, error) ? read_bundle_text(card_file) : "";
   try {
-    const SettingMap map = from_yaml(text);
-    bool named = false;
-    for (const auto& [key, value] : map) {
-      named = named || key == "method";
-      const auto* version = std::get_if<int64_t>(&value);
-      if (key == "version" && version && *version > kPlanVersion)
-        throw NotSupported(file.string() + " is of version " + std::to_string(*version) +
-                           "; this Vesalius reads version 1. Update Vesalius");
-    }
-    if (!named) throw InvalidArgument("it names no method");
-    plan = from_map<Plan>(map);
-    plan.validate();
+    if (!names_key(text, "network")) return Model(classical_plan(text, file), card);
+    Model model{Plan(), card};
+    model.network_ = load_network(bundle, text, file, trusted);
+    return model;
   } catch (const NotSupported&) {
     throw;
   } catch (const Error& why) {
     throw FormatError(file.string() + ": " + why.what());
   }
-  const fs::path card = folder / "card.md";
-  return Model(std::move(plan), fs::is_regular_file(card, error) ? read_text(card) : "");
 }
 
 void Model::save(const std::string& bundle) const {
   std::error_code error;
   fs::create_directories(bundle, error);
   if (error) throw IoError("can't make the folder " + bundle + ": " + error.message());
-  write_text(fs::path(bundle) / "card.md", card_);
-  write_text(fs::path(bundle) / "plan.yaml", to_yaml(to_map(plan_)));
+  write_bundle_text(fs::path(bundle) / "card.md", card_);
+  if (network_)
+    network_->save(bundle);
+  else
+    write_bundle_text(fs::path(bundle) / "plan.yaml", to_yaml(to_map(plan_)));
+}
+
+Prediction Model::predict(const Image& image, const PredictOptions& options, Monitor* monitor) const {
+  if (network_) return network_->predict(image, options, monitor);
+  if (options.probabilities || options.entropy || options.disagreement)
+    throw InvalidArgument("model \"" + plan_.name + "\" is a classical method: it makes a mask only");
+  Prediction out;
+  out.mask = predict(image);
+  return out;
+}
+
+at::Tensor Model::logits(const Image& image, const PredictOptions& options, Monitor* monitor) const {
+  network_plan();
+  return network_->logits(image, options, monitor);
+}
+
+const NetworkPlan& Model::network_plan() const {
+  if (!network_) throw InvalidArgument("model \"" + plan_.name + "\" is a classical method and has no network");
+  return network_->plan();
+}
+
+const std::map<std::string, TensorMap>& Model::weights() const {
+  network_plan();
+  return network_->weights();
 }
 
 Mask Model::predict(const Image& image, const Mask* region) const {
+  if (network_) {
+    if (region) throw InvalidArgument("a network segments the whole image; region is for classical methods");
+    return network_->predict(image, PredictOptions(), nullptr).mask;
+  }
   const Plan& p = plan_;
   if (p.keep == Keep::touching && !region)
     throw InvalidArgument("model \"" + p.name + "\" keeps what touches a region, so predict needs one (region=)");

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/isin.h>
@@ -265,7 +266,6 @@ Prediction NetworkModel::predict(const Image& image, const PredictOptions& optio
     if (options.probabilities) out.probabilities = probabilities;
   }
   Mask mask = postprocessed(painter.finish());
-  const std::string device = image.tensor().device().str();
   out.mask = Mask(mask.tensor().to(image.tensor().device()), mask.geometry(), mask.names(), {{"model", plan_.name}});
   return out;
 }

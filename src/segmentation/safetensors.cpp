@@ -26,16 +26,24 @@ constexpr std::pair<const char*, at::ScalarType> kTypes[] = {
     {"F64", at::kDouble}, {"F32", at::kFloat}, {"F16", at::kHalf}, {"BF16", at::kBFloat16}, {"I64", at::kLong},
     {"I32", at::kInt},    {"I16", at::kShort}, {"I8", at::kChar},  {"U8", at::kByte},       {"BOOL", at::kBool}};
 
+/// What a stranger wrote, for a message: ASCII, short.
+std::string shown(std::string text) {
+  text = text.substr(0, 200);
+  for (char& c : text)
+    if (c < ' ' || c > '~') c = '?';
+  return text;
+}
+
 [[noreturn]] void bad(const std::string& path, const std::string& why) {
   throw FormatError(path + " is no sound safetensors file: " + why);
 }
 
-std::string quoted(const std::string& name) { return "\"" + name.substr(0, 100) + "\""; }
+std::string quoted(const std::string& name) { return "\"" + shown(name) + "\""; }
 
 at::ScalarType type_of(const std::string& path, const std::string& name, const std::string& text) {
   for (const auto& [known, type] : kTypes)
     if (text == known) return type;
-  throw NotSupported(path + ": tensor " + quoted(name) + " is of type " + text.substr(0, 20) +
+  throw NotSupported(path + ": tensor " + quoted(name) + " is of type " + shown(text.substr(0, 20)) +
                      "; known are F64, F32, F16, BF16, I64, I32, I16, I8, U8, BOOL");
 }
 
@@ -56,7 +64,7 @@ Json parse_header(const std::string& path, const std::string& text) {
     if (!header.is_object()) bad(path, "its header is not a JSON object");
     return header;
   } catch (const Json::exception& why) {
-    bad(path, std::string("its header is not JSON (") + why.what() + ")");
+    bad(path, "its header is not JSON (" + shown(why.what()) + ")");
   }
 }
 

@@ -2,11 +2,15 @@
 #pragma once
 
 #include <limits>
+#include <map>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <vesalius/core/image.h>
 #include <vesalius/core/mask.h>
+#include <vesalius/core/monitor.h>
 #include <vesalius/core/settings.h>
 
 namespace vesalius::segmentation {
@@ -68,30 +72,70 @@ struct Plan {
   VESALIUS_API void validate() const;
 };
 
-/// A segmentation model on disk is a folder, a *bundle*: `plan.yaml` (what is done, flat YAML) and `card.md` (for people).
-/// Nothing in a bundle is ever executed. This version runs the classical methods of `Method`.
+class NetworkModel;
+struct NetworkPlan;
+
+/// How a network predicts. The classical methods take none of it.
+struct PredictOptions {
+  bool mirroring = true;               ///< the mean over the plan's flips (8 in 3D)
+  double step = 0.0;                   ///< of the patch; 0: the plan's
+  int64_t batch = 2;                   ///< tiles at once
+  std::string precision = "float32";   ///< float32, bfloat16, float16
+  std::string device = "cpu";          ///< where the network runs
+  bool skip_background = false;        ///< tiles of one constant value aren't computed: they are background
+  std::vector<std::string> folds;      ///< empty: all of them
+  bool probabilities = false, entropy = false, disagreement = false;  ///< what is wanted besides the mask
+};
+
+struct Prediction {
+  Mask mask;
+  std::optional<Image> probabilities;  ///< float32 [classes or regions, z, y, x]
+  std::optional<Image> entropy;        ///< nats [z, y, x]: −Σ p log p; of regions the mean of each one's
+  std::optional<Image> disagreement;   ///< nats: the entropy of the folds' mean less the mean of their entropies
+};
+
+/// A segmentation model on disk is a folder, a *bundle*: `plan.yaml` (what is done, flat YAML), `card.md` (for people) and, for a
+/// network, its weights. Nothing in a bundle of safetensors is ever executed; TorchScript and AOTInductor bundles are programs,
+/// run only when `load` is told to trust them.
 class VESALIUS_API Model {
  public:
   /// @throws InvalidArgument for a plan that makes no sense.
   explicit Model(Plan plan, std::string card = "");
+  /// A network: tensors of each fold, named as the network's state dict. @param previous a cascade's stage before.
+  /// @throws InvalidArgument for the plan, FormatError for missing, extra or misshapen weights.
+  Model(NetworkPlan plan, std::map<std::string, std::map<std::string, at::Tensor>> weights, std::string card = "",
+        const Model* previous = nullptr);
 
+  /// @param trusted whether a bundle may hold a program (TorchScript, AOTInductor).
   /// @throws IoError when there is no such folder; FormatError for a plan that isn't there, isn't flat YAML, has unknown or
-  ///   impossible fields (with the file's name); NotSupported for a bundle of a network or of a later version.
-  static Model load(const std::string& bundle);
-  /// Writes plan.yaml and card.md, each as a whole (temporary file, then renamed). @throws IoError.
+  ///   impossible fields, and for weights that don't fit it (with the file's name); NotSupported for a later version, and for a
+  ///   program in a bundle that isn't trusted.
+  static Model load(const std::string& bundle, bool trusted = false);
+  /// Writes plan.yaml, card.md and weights, each as a whole (temporary file, then renamed). @throws IoError.
   void save(const std::string& bundle) const;
 
-  /// The mask, label 1, on the image's grid. With a region (its voxels that aren't 0) the method starts from it: statistics
+  /// The mask on the image's grid. With a region (its voxels that aren't 0) a classical method starts from it: statistics
   /// are taken there, and `keep: touching` needs it.
-  /// @throws as the method; GeometryError when the region lies on another grid.
+  /// @throws as the method; GeometryError when the region lies on another grid; InvalidArgument for a network with a region.
   Mask predict(const Image& image, const Mask* region = nullptr) const;
+  /// Preprocessing, tiles, folds, export on the image's geometry; memory for logits is a patch high, not the volume's.
+  /// @throws ShapeError for another number of channels, InvalidArgument for NaN and for options that make no sense, Cancelled.
+  Prediction predict(const Image& image, const PredictOptions& options, Monitor* monitor = nullptr) const;
+  /// Mean logits of the folds `[k, z, y, x]` on the prepared (cropped, resampled, transposed) grid.
+  at::Tensor logits(const Image& image, const PredictOptions& options, Monitor* monitor = nullptr) const;
 
+  bool has_network() const { return network_ != nullptr; }
+  /// @throws InvalidArgument for a classical model.
+  const NetworkPlan& network_plan() const;
+  /// Tensors of each fold. @throws as `network_plan`.
+  const std::map<std::string, std::map<std::string, at::Tensor>>& weights() const;
   const Plan& plan() const { return plan_; }
   const std::string& card() const { return card_; }
 
  private:
   Plan plan_;
   std::string card_;
+  std::shared_ptr<const NetworkModel> network_;
 };
 
 }  // namespace vesalius::segmentation

@@ -14,8 +14,10 @@ from collections.abc import Sequence
 from .. import _check
 from .._vesalius import segmentation as _c
 from .._vesalius.core import Image, Mask
-from .._vesalius.segmentation import ContrastResult, Model, NetworkSpec, Plan
+from .._vesalius.segmentation import ContrastResult, NetworkPlan, NetworkSpec, Plan, Prediction
 from . import losses, metrics, networks
+from ._import_nnunet import import_nnunet
+from ._model import Model, sliding_window
 from .planning import (
     AugmentOptions,
     BatchSampler,
@@ -50,9 +52,11 @@ __all__ = [
     "Fingerprint",
     "LabelSet",
     "Model",
+    "NetworkPlan",
     "NetworkSpec",
     "Plan",
     "Plans",
+    "Prediction",
     "PreprocessPlan",
     "Problem",
     "TrainingSettings",
@@ -61,6 +65,7 @@ __all__ = [
     "fingerprint",
     "gradient_magnitude",
     "grow",
+    "import_nnunet",
     "load_case",
     "losses",
     "metrics",
@@ -73,6 +78,7 @@ __all__ = [
     "preprocess",
     "preprocess_dataset",
     "restore",
+    "sliding_window",
     "threshold",
     "train",
     "watershed",

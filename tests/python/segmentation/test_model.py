@@ -129,7 +129,7 @@ def test_what_is_not_a_bundle(tmp_path):
     with pytest.raises(vs.FormatError, match="at most 1048576"):
         Model.load(str(tmp_path))
     (tmp_path / "plan.yaml").write_text("network:\n  depth: 5\n")
-    with pytest.raises(vs.NotSupported, match="runs the methods threshold, otsu"):
+    with pytest.raises(vs.FormatError, match="plan.yaml.*mapping"):
         Model.load(str(tmp_path))
     (tmp_path / "plan.yaml").write_text("version: 2\nmethod: otsu\n")
     with pytest.raises(vs.NotSupported, match="Update Vesalius"):
