@@ -125,10 +125,10 @@ at::Tensor NormLayer::forward(const at::Tensor& x) {
   return x;
 }
 
-at::Tensor NormLayer::forward_activated(const at::Tensor& x, Activation activation) {
+at::Tensor NormLayer::forward_activated(const at::Tensor& x, Activation activation, bool in_place) {
   const bool instance = kind_ == Norm::instance || kind_ == Norm::instance_plain;
   if (instance && !tap && (activation == Activation::leaky_relu || activation == Activation::relu))
-    return norm_act(x, weight, bias, kNormEps, activation == Activation::relu ? 0.0 : kLeakySlope);
+    return norm_act(x, weight, bias, kNormEps, activation == Activation::relu ? 0.0 : kLeakySlope, in_place);
   return activate((*this)(x), activation);
 }
 
@@ -174,7 +174,10 @@ ConvNormAct::ConvNormAct(int64_t in, int64_t out, const Sizes& kernel, const Siz
   conv = register_module("conv", std::make_shared<Conv>(in, out, kernel, ConvOptions{.stride = stride, .bias = bias}));
   norm = register_module("norm", std::make_shared<NormLayer>(norm_kind, out));
 }
-at::Tensor ConvNormAct::forward(const at::Tensor& x) { return norm->forward_activated((*conv)(x), activation_); }
+at::Tensor ConvNormAct::forward(const at::Tensor& x) {
+  // Nobody else holds the convolution's output, unless a hook does.
+  return norm->forward_activated((*conv)(x), activation_, /*in_place=*/!conv->tap);
+}
 
 ConvStack::ConvStack(int64_t count, int64_t in, int64_t out, const Sizes& kernel, const Sizes& stride, Norm norm,
                      Activation activation) {

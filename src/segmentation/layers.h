@@ -48,7 +48,7 @@ class NormLayer : public Layer {
   NormLayer(Norm kind, int64_t features);
   at::Tensor forward(const at::Tensor& x) override;
   /// The norm and an activation after it; in one pass where there is a kernel for it.
-  at::Tensor forward_activated(const at::Tensor& x, Activation activation);
+  at::Tensor forward_activated(const at::Tensor& x, Activation activation, bool in_place = false);
   at::Tensor weight, bias, running_mean, running_var, num_batches_tracked;
 
  private:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from lifelines import CoxPHFitter
 from lifelines.datasets import load_rossi
 
@@ -120,3 +121,41 @@ def test_survival_says_what_is_wrong(survival, tmp_path):
     (tmp_path / "none.csv").write_text("time,event,age\n3,0,61\n4,0,50\n5,0,44\n6,0,70\n")
     result = run(survival, tmp_path / "none.csv")
     assert result.returncode == 1 and "event" in result.stderr
+
+
+@pytest.fixture(scope="module")
+def segment(build_cpp, build_root):
+    return build_cpp(EXAMPLES / "segmentation", build_root / "segmentation", "segment")
+
+
+def test_a_network_predicts_without_python(segment, tmp_path):
+    """Oracle: the same bundle and files through Python (which tests/python/segmentation compare with nnunetv2) give the
+    same mask, voxel for voxel; two channels, two folds, resampling and crop included."""
+    torch.manual_seed(0)
+    plan = vs.segmentation.NetworkPlan(
+        name="toy", network="plain_unet", network_features_per_stage=[4, 8], network_in_channels=2,
+        network_num_classes=3, spacing=[2.0, 1.0, 1.0], patch_size=[8, 8, 8], channels=["T1", "CT"],
+        normalisation=["zscore", "none"], use_mask_for_norm=[1, 0], label_names=["background", "a", "b"],
+        label_values=["0", "1", "2"], folds=["0", "1"], mirror_axes=[0, 1, 2], transpose_forward=[1, 0, 2],
+    )  # fmt: skip
+    build = vs.segmentation.networks.build
+    model = vs.segmentation.Model(plan, {fold: build(plan.spec).state_dict() for fold in plan.folds})
+    model.save(tmp_path / "bundle")
+    paths = []
+    for channel in range(2):
+        voxels = torch.nn.functional.avg_pool3d(torch.randn(1, 1, 11, 15, 13), 3, 1, 1)[0, 0] * 3
+        voxels[:2] = 0
+        paths.append(str(tmp_path / f"case_{channel:04d}.nii.gz"))
+        vs.write_image(vs.Image(voxels, spacing=(1.7, 1.3, 0.9)), paths[-1])
+    result = run(segment, tmp_path / "bundle", tmp_path / "cpp.nii.gz", *paths)
+    assert result.returncode == 0, result.stderr
+    ours = vs.read_mask(str(tmp_path / "cpp.nii.gz")).tensor
+    expected = model.predict(paths[0]).tensor
+    assert len(expected.unique()) > 1 and (ours == expected).all()
+    assert f"a {int((expected == 1).sum())} voxels" in result.stdout
+    listed = subprocess.run(["ldd", segment], capture_output=True, text=True, check=True).stdout
+    assert "python" not in "".join(line.split("=>")[0] for line in listed.splitlines())
+    weights = tmp_path / "bundle" / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-5])
+    result = run(segment, tmp_path / "bundle", tmp_path / "cpp.nii.gz", *paths)
+    assert result.returncode == 1 and "cut short" in result.stderr
