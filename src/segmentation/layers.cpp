@@ -13,8 +13,6 @@
 #include <ATen/ops/conv_transpose3d.h>
 #include <ATen/ops/elu.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/group_norm.h>
-#include <ATen/ops/instance_norm.h>
 #include <ATen/ops/leaky_relu.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/mkldnn_convolution.h>
@@ -29,6 +27,8 @@
 
 namespace vesalius::segmentation {
 namespace {
+
+constexpr int64_t kGroups = 8;
 
 /// PyTorch 2.15 sends a float32 3D convolution of one sample to its slow own path where channels × voxels is small.
 bool leaves_onednn(const at::Tensor& x, const at::Tensor& weight) {
@@ -109,15 +109,14 @@ NormLayer::NormLayer(Norm kind, int64_t features) : kind_(kind) {
 }
 
 at::Tensor NormLayer::forward(const at::Tensor& x) {
-  constexpr int64_t kGroups = 8;
   switch (kind_) {
     case Norm::none:
       return x;
     case Norm::instance:
     case Norm::instance_plain:
-      return norm_act(x, weight, bias, kNormEps, 1.0);
+      return norm_act(x, weight, bias, {kNormEps, 1.0, 0});
     case Norm::group8:
-      return at::group_norm(x, kGroups, weight, bias, kNormEps);
+      return norm_act(x, weight, bias, {kNormEps, 1.0, kGroups});
     case Norm::batch:
       if (is_training()) num_batches_tracked.add_(1);
       return at::batch_norm(x, weight, bias, running_mean, running_var, is_training(), 0.1, kNormEps, true);
@@ -126,9 +125,11 @@ at::Tensor NormLayer::forward(const at::Tensor& x) {
 }
 
 at::Tensor NormLayer::forward_activated(const at::Tensor& x, Activation activation, bool in_place) {
-  const bool instance = kind_ == Norm::instance || kind_ == Norm::instance_plain;
-  if (instance && !tap && (activation == Activation::leaky_relu || activation == Activation::relu))
-    return norm_act(x, weight, bias, kNormEps, activation == Activation::relu ? 0.0 : kLeakySlope, in_place);
+  const bool fused = kind_ == Norm::instance || kind_ == Norm::instance_plain || kind_ == Norm::group8;
+  if (fused && !tap && (activation == Activation::leaky_relu || activation == Activation::relu))
+    return norm_act(x, weight, bias,
+                    {kNormEps, activation == Activation::relu ? 0.0 : kLeakySlope, kind_ == Norm::group8 ? kGroups : 0},
+                    in_place);
   return activate((*this)(x), activation);
 }
 

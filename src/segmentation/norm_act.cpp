@@ -8,6 +8,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/group_norm.h>
 #include <ATen/ops/instance_norm.h>
 #include <ATen/ops/leaky_relu.h>
 #include <ATen/ops/relu.h>
@@ -76,7 +77,7 @@ T* data_of(const at::Tensor& t) {
 }
 
 template <class T>
-Affine affine_of(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, double eps) {
+Affine affine_of(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const NormActOptions& o) {
   const int64_t n = x.size(0), c = x.size(1), voxels = x.numel() / (n * c);
   std::vector<Moments> moments(static_cast<size_t>(n * c));
   const T* data = data_of<T>(x);
@@ -100,11 +101,21 @@ Affine affine_of(const at::Tensor& x, const at::Tensor& weight, const at::Tensor
       for (int64_t p = begin; p < end; ++p) moments_of(data + p * voxels, voxels, moments[static_cast<size_t>(p)]);
     });
   }
+  if (o.groups > 0) {
+    const int64_t together = c / o.groups;
+    for (int64_t g = 0; g < n * o.groups; ++g) {
+      Moments all;
+      for (int64_t k = g * together; k < (g + 1) * together; ++k)
+        all.add(moments[static_cast<size_t>(k)].count, moments[static_cast<size_t>(k)].mean,
+                moments[static_cast<size_t>(k)].squares);
+      std::fill_n(moments.begin() + g * together, together, all);
+    }
+  }
   const auto w = floats(weight, c, 1.0f), b = floats(bias, c, 0.0f);
   Affine out(moments.size());
   for (size_t i = 0; i < moments.size(); ++i) {
     const size_t k = i % static_cast<size_t>(c);
-    const double rstd = 1.0 / std::sqrt(moments[i].squares / static_cast<double>(voxels) + eps);
+    const double rstd = 1.0 / std::sqrt(moments[i].squares / moments[i].count + o.eps);
     out.mean[i] = static_cast<float>(moments[i].mean);
     out.rstd[i] = static_cast<float>(rstd);
     out.scale[i] = static_cast<float>(w[k] * rstd);
@@ -136,18 +147,30 @@ void apply(const at::Tensor& x, const at::Tensor& y, const Affine& a, float slop
   });
 }
 
+/// Sums of g and g · x̂ of each (sample, channel), and the gradient of x.
 template <class T>
-void backward(const at::Tensor& x, const at::Tensor& dy, const at::Tensor& dx, const Affine& a, float slope,
-              std::vector<double>& sum_g, std::vector<double>& sum_gx) {
+void backward(const at::Tensor& x, const at::Tensor& dy, const at::Tensor& dx, const Affine& a,
+              const std::vector<float>& weight, const NormActOptions& o, std::vector<double>& sum_g,
+              std::vector<double>& sum_gx) {
   const int64_t n = x.size(0), c = x.size(1), voxels = x.numel() / (n * c);
-  at::parallel_for(0, n * c, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t p = begin; p < end; ++p) {
-      ChannelGradient g{a.mean[p], a.rstd[p], a.scale[p], a.shift[p]};
-      const T *in = data_of<T>(x) + p * voxels, *out = data_of<T>(dy) + p * voxels;
-      gradient_sums_of(in, out, voxels, g, slope, sum_g[p], sum_gx[p]);
-      g.mean_g = static_cast<float>(sum_g[p] / static_cast<double>(voxels));
-      g.mean_gx = static_cast<float>(sum_gx[p] / static_cast<double>(voxels));
-      gradient_of(in, out, data_of<T>(dx) + p * voxels, voxels, g, slope);
+  const int64_t together = o.groups > 0 ? c / o.groups : 1;  // channels normalised together
+  const auto slope = static_cast<float>(o.slope);
+  at::parallel_for(0, n * c / together, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t group = begin; group < end; ++group) {
+      double mean_g = 0, mean_gx = 0;
+      for (int64_t p = group * together; p < (group + 1) * together; ++p) {
+        const ChannelGradient g{a.mean[p], a.rstd[p], a.scale[p], a.shift[p]};
+        gradient_sums_of(data_of<T>(x) + p * voxels, data_of<T>(dy) + p * voxels, voxels, g, slope, sum_g[p], sum_gx[p]);
+        mean_g += weight[p % c] * sum_g[p];
+        mean_gx += weight[p % c] * sum_gx[p];
+      }
+      const auto count = static_cast<double>(voxels * together);
+      for (int64_t p = group * together; p < (group + 1) * together; ++p) {
+        const ChannelGradient g{a.mean[p],  a.rstd[p], a.scale[p], a.shift[p], static_cast<float>(mean_g / count),
+                                static_cast<float>(mean_gx / count)};
+        gradient_of(data_of<T>(x) + p * voxels, data_of<T>(dy) + p * voxels, data_of<T>(dx) + p * voxels, voxels, g,
+                    slope);
+      }
     }
   });
 }
@@ -169,38 +192,59 @@ at::Tensor forward(const at::Tensor& x, const Affine& a, double slope, bool in_p
   return y;
 }
 
-Affine affine(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, double eps) {
-  return x.scalar_type() == at::kFloat ? affine_of<float>(x, weight, bias, eps)
-                                       : affine_of<uint16_t>(x, weight, bias, eps);
+Affine affine(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const NormActOptions& o) {
+  return x.scalar_type() == at::kFloat ? affine_of<float>(x, weight, bias, o) : affine_of<uint16_t>(x, weight, bias, o);
+}
+
+/// The four lists as one float tensor [4, n · c], and back: the backward pass needs no second look at x for them.
+at::Tensor packed(const Affine& a) {
+  const auto n = static_cast<int64_t>(a.scale.size());
+  at::Tensor out = at::empty({4, n}, at::kFloat);
+  float* to = out.mutable_data_ptr<float>();
+  for (const auto* list : {&a.scale, &a.shift, &a.mean, &a.rstd}) to = std::copy(list->begin(), list->end(), to);
+  return out;
+}
+
+Affine unpacked(const at::Tensor& t) {
+  const auto n = static_cast<size_t>(t.size(1));
+  Affine out(n);
+  const float* from = t.const_data_ptr<float>();
+  for (auto* list : {&out.scale, &out.shift, &out.mean, &out.rstd}) {
+    std::copy_n(from, n, list->begin());
+    from += n;
+  }
+  return out;
 }
 
 class NormAct : public torch::autograd::Function<NormAct> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& given,
                             const std::optional<at::Tensor>& weight, const std::optional<at::Tensor>& bias, double eps,
-                            double slope) {
+                            double slope, int64_t groups) {
     const at::Tensor x = dense(given), w = weight.value_or(at::Tensor()), b = bias.value_or(at::Tensor());
-    const Affine a = affine(x, w, b, eps);
-    context->save_for_backward({x, w, b});
-    context->saved_data["eps"] = eps;
+    const NormActOptions o{eps, slope, groups};
+    const Affine a = affine(x, w, b, o);
+    context->save_for_backward({x, w, b, packed(a)});
     context->saved_data["slope"] = slope;
+    context->saved_data["groups"] = groups;
     return segmentation::forward(x, a, slope, false);
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  torch::autograd::variable_list gradients) {
     const auto saved = context->get_saved_variables();
-    const auto slope = static_cast<float>(context->saved_data["slope"].toDouble());
+    const NormActOptions o{0.0, context->saved_data["slope"].toDouble(), context->saved_data["groups"].toInt()};
     // Planes: the two sums and the gradient of a channel then stay in the cache.
     const at::Tensor x = saved[0].contiguous(), dy = gradients[0].to(x.scalar_type()).contiguous();
-    const Affine a = affine(x, saved[1], saved[2], context->saved_data["eps"].toDouble());
+    const Affine a = unpacked(saved[3]);
     const int64_t n = x.size(0), c = x.size(1);
     const at::Tensor dx = at::empty_like(x);
     std::vector<double> sum_g(static_cast<size_t>(n * c)), sum_gx(static_cast<size_t>(n * c));
+    const auto weight = floats(saved[1], c, 1.0f);
     if (x.scalar_type() == at::kFloat)
-      segmentation::backward<float>(x, dy, dx, a, slope, sum_g, sum_gx);
+      segmentation::backward<float>(x, dy, dx, a, weight, o, sum_g, sum_gx);
     else
-      segmentation::backward<uint16_t>(x, dy, dx, a, slope, sum_g, sum_gx);
+      segmentation::backward<uint16_t>(x, dy, dx, a, weight, o, sum_g, sum_gx);
     const auto summed = [&](const at::Tensor& like, const std::vector<double>& sums) {
       if (!like.defined()) return at::Tensor();
       at::Tensor out = at::empty({c}, at::kFloat);
@@ -212,25 +256,26 @@ class NormAct : public torch::autograd::Function<NormAct> {
       }
       return out.to(like.scalar_type());
     };
-    return {dx, summed(saved[1], sum_gx), summed(saved[2], sum_g), at::Tensor(), at::Tensor()};
+    return {dx, summed(saved[1], sum_gx), summed(saved[2], sum_g), at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
 }  // namespace
 
-at::Tensor norm_act(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, double eps, double slope,
+at::Tensor norm_act(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const NormActOptions& o,
                     bool in_place) {
   if (!kernel_serves(x)) {
-    const at::Tensor y = at::instance_norm(x, weight, bias, {}, {}, true, 0.1, eps, true);
-    if (slope == 1.0) return y;
-    return slope == 0.0 ? at::relu(y) : at::leaky_relu(y, slope);
+    const at::Tensor y = o.groups > 0 ? at::group_norm(x, o.groups, weight, bias, o.eps)
+                                      : at::instance_norm(x, weight, bias, {}, {}, true, 0.1, o.eps, true);
+    if (o.slope == 1.0) return y;
+    return o.slope == 0.0 ? at::relu(y) : at::leaky_relu(y, o.slope);
   }
   if (!at::GradMode::is_enabled()) {
     const at::Tensor input = dense(x);
-    return forward(input, affine(input, weight, bias, eps), slope, in_place || !input.is_same(x));
+    return forward(input, affine(input, weight, bias, o), o.slope, in_place || !input.is_same(x));
   }
   const auto optional = [](const at::Tensor& t) { return t.defined() ? std::optional<at::Tensor>(t) : std::nullopt; };
-  return NormAct::apply(x, optional(weight), optional(bias), eps, slope);
+  return NormAct::apply(x, optional(weight), optional(bias), o.eps, o.slope, o.groups);
 }
 
 }  // namespace vesalius::segmentation

@@ -68,7 +68,7 @@ VESALIUS_INLINE void plane_apply(const T* x, T* y, int64_t n, float scale, float
 /// What the backward pass needs of a channel: x̂ = (x − mean) · rstd, the pre-activation x · scale + shift.
 struct ChannelGradient {
   float mean, rstd, scale, shift;
-  float mean_g = 0, mean_gx = 0;  ///< of g and g · x̂ over the voxels
+  float mean_g = 0, mean_gx = 0;  ///< of weight · g and weight · g · x̂ over what is normalised together
 };
 
 template <class T>
@@ -95,7 +95,7 @@ VESALIUS_INLINE void plane_gradient(const T* x, const T* dy, T* dx, int64_t n, c
   for (int64_t i = 0; i < n; ++i) {
     const float v = widened(x[i]), d = widened(dy[i]);
     const float g = v * c.scale + c.shift > 0 ? d : d * slope;
-    narrow(c.scale * (g - c.mean_g - (v - c.mean) * c.rstd * c.mean_gx), dx[i]);
+    narrow(c.scale * g - c.rstd * (c.mean_g + (v - c.mean) * c.rstd * c.mean_gx), dx[i]);
   }
 }
 

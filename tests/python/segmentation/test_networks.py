@@ -254,6 +254,57 @@ def test_forward_hooks_see_and_replace_outputs() -> None:
     assert gradients[0].shape == seen[1][2].shape
 
 
+@pytest.mark.parametrize("kind", ["instance", "group"])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last_3d])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_fused_norm_and_activation(kind: str, layout: torch.memory_format, dtype: torch.dtype) -> None:
+    """Oracle: torch's norm and activation, values and gradients; odd sizes, a mean far from 0, both memory layouts."""
+    shape = (2, 16, 5, 7, 33)
+    x = (torch.randn(shape) * 3 + 20).to(dtype).contiguous(memory_format=layout)
+    if kind == "instance":
+        net = networks.PlainUNet(16, 1, features_per_stage=(16, 16), strides=1)
+        layer, slope = net.get_submodule("encoder.stages.0.0.convs.0"), 0.01
+        expected_norm = lambda t, w, b: nn.functional.instance_norm(t, weight=w, bias=b)  # noqa: E731
+        weight = layer.norm.weight
+    else:
+        net = networks.SegResNet(16, 1, init_filters=16, blocks_down=(1, 1), blocks_up=(1,))
+        layer, slope = net.get_submodule("down_layers.0.1"), 0.0
+        expected_norm = lambda t, w, b: nn.functional.group_norm(t, 8, w, b)  # noqa: E731
+        weight = layer.norm1.weight
+    with torch.no_grad():
+        weight.add_(torch.randn(16) * 0.3)
+        for name, p in net.named_parameters():  # convolutions that pass their input on
+            if p.dim() == 5 and p.shape[:2] == (16, 16):
+                p.zero_()
+                p[range(16), range(16), p.shape[2] // 2, p.shape[3] // 2, p.shape[4] // 2] = 1
+            elif name.endswith("conv.bias"):
+                p.zero_()
+    net.to(dtype)
+    bias = (layer.norm if kind == "instance" else layer.norm1).bias
+    seen = {}
+    hooked = "encoder.stages.0.0.convs.0" if kind == "instance" else "down_layers.0.1.conv1"
+    net.get_submodule(hooked).register_forward_hook(lambda m, i, o: seen.update(o=o))
+    if kind == "group":  # SegResNet halves its input
+        x = x[..., :4, :6, :32].contiguous(memory_format=layout)
+    x_in = x.requires_grad_()
+    net(x_in)
+    y = x_in.detach().float().requires_grad_()
+    w, b = weight.detach().float().requires_grad_(), bias.detach().float().requires_grad_()
+    expected = nn.functional.leaky_relu(expected_norm(y, w, b), slope)
+    tolerance = {"atol": 3e-5, "rtol": 1e-4} if dtype == torch.float32 else {"atol": 0.05, "rtol": 0.03}
+    torch.testing.assert_close(seen["o"].float(), expected, **tolerance)
+    g = torch.randn(expected.shape)
+    expected.backward(g)
+    seen["o"].backward(g.to(dtype))
+    torch.testing.assert_close(x_in.grad.float(), y.grad, **tolerance)
+    if dtype == torch.float32:
+        torch.testing.assert_close(weight.grad, w.grad, atol=1e-3, rtol=1e-4)
+        torch.testing.assert_close(bias.grad, b.grad, atol=1e-3, rtol=1e-4)
+    with torch.no_grad():
+        net(x_in.detach())
+    torch.testing.assert_close(seen["o"].float(), expected.detach(), **tolerance)
+
+
 def test_autocast_and_gradient_through_the_input() -> None:
     """Invariant: bf16 under autocast, close to float32; gradients reach the input."""
     net = _small().eval()

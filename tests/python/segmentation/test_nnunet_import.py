@@ -16,6 +16,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from torch import nn
 
 import vesalius as vs
+from vesalius.cli import main
 from vesalius.segmentation import Model, import_nnunet
 
 ARCHITECTURES = "dynamic_network_architectures.architectures.unet."
@@ -279,3 +280,21 @@ def test_hostile_and_broken_checkpoints(tmp_path) -> None:
     file.unlink()
     with pytest.raises(vs.IoError, match="has no fold_"):
         import_nnunet(folder)
+
+
+def test_command_line(tmp_path, capsys) -> None:
+    """Oracle: `vesalius import-nnunet` and `vesalius segment` make what the functions make."""
+    folder = _folder(tmp_path, "2d", trained=True)
+    assert main(["import-nnunet", str(folder), str(tmp_path / "bundle"), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["network"] == "plain_unet" and report["folds"] == "0" and report["labels"] == "background, a, b"
+    (tmp_path / "images").mkdir()
+    vs.write_image(_image(), str(tmp_path / "images" / "case_0000.nii.gz"))
+    one = ["segment", str(tmp_path / "images" / "case_0000.nii.gz"), "--model", str(tmp_path / "bundle"), "--json"]
+    assert main([*one, "-o", str(tmp_path / "one.nii.gz"), "--no-mirroring"]) == 0
+    assert main(["segment", str(tmp_path / "images"), "--model", str(tmp_path / "bundle"), "-o", str(tmp_path / "out"), "--json"]) == 0
+    expected = import_nnunet(folder).predict(vs.read_image(str(tmp_path / "images" / "case_0000.nii.gz")))
+    for path in ("one.nii.gz", "out/case.nii.gz"):
+        assert torch.equal(vs.read_mask(str(tmp_path / path)).tensor, expected.tensor)
+    assert main(["import-nnunet", str(tmp_path / "images"), str(tmp_path / "b2"), "--json"]) == 1
+    assert "plans.json" in capsys.readouterr().err
