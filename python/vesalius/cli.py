@@ -348,9 +348,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--reference", metavar="MASK", help="also measure the result against this mask")
     command.add_argument(
-        "-o", "--output", required=True, metavar="MASK", help="file to write, such as tumour.nii.gz; of a folder a folder"
+        "-o",
+        "--output",
+        required=True,
+        metavar="MASK",
+        help="file to write, such as tumour.nii.gz; of a folder a folder",
     )
-    command.add_argument("--channels", nargs="+", metavar="IMAGE", help="networks: the other channels, in the plan's order")
+    command.add_argument(
+        "--channels", nargs="+", metavar="IMAGE", help="networks: the other channels, in the plan's order"
+    )
     command.add_argument("--no-mirroring", action="store_true", help="networks: 8 times quicker in 3D, a little worse")
     command.add_argument("--step", type=float, help="networks: step between tiles as a part of the patch")
     command.add_argument("--precision", default="float32", choices=["float32", "bfloat16", "float16"])

@@ -6,6 +6,7 @@
 #include <ATen/ops/sigmoid.h>
 
 #include "segmentation/layers.h"
+#include "segmentation/norm_act.h"
 
 namespace vesalius::segmentation {
 namespace {
@@ -33,6 +34,9 @@ class AdnConv : public Layer {
   at::Tensor forward(const at::Tensor& x) override {
     const at::Tensor y = (*conv_)(x);
     if (tail_ == Tail::none) return y;
+    // Without gradients PReLU's one slope is known: one pass for norm and activation.
+    if (prelu_ && !at::GradMode::is_enabled() && y.device().is_cpu() && !norm_->tap && !prelu_->tap)
+      return norm_act(y, {}, {}, {kNormEps, prelu_->weight.item<double>(), 0}, /*in_place=*/!conv_->tap);
     return tail_ == Tail::batch_relu ? norm_->forward_activated(y, Activation::relu) : (*prelu_)((*norm_)(y));
   }
 
@@ -55,12 +59,10 @@ class ResidualUnit : public Layer {
                                                  last_plain && u + 1 == units ? Tail::none : Tail::instance_prelu));
     const bool strided = c10::multiply_integers(stride) != 1;
     if (strided || in != out)
-      residual_ = register_module("residual", std::make_shared<Conv>(in, out, strided ? kernel : one,
-                                                                    ConvOptions{.stride = stride}));
+      residual_ = register_module(
+          "residual", std::make_shared<Conv>(in, out, strided ? kernel : one, ConvOptions{.stride = stride}));
   }
-  at::Tensor forward(const at::Tensor& x) override {
-    return (*conv_)(x).add(residual_ ? (*residual_)(x) : x);
-  }
+  at::Tensor forward(const at::Tensor& x) override { return (*conv_)(x).add(residual_ ? (*residual_)(x) : x); }
 
  private:
   std::shared_ptr<Chain> conv_;
@@ -97,16 +99,15 @@ class ResidualUNet : public Network {
     const int64_t features = spec_.features_per_stage[level], last = spec_.stages() - 2;
     const Sizes stride = spec_.stride(level + 1), kernel = spec_.kernel(level);
     const bool top = level == 0, units = spec_.n_conv_per_stage[level] > 0;
-    const LayerPtr below = level < last ? block(features, features, level + 1)
-                                        : down(features, level + 1, ones(spec_.dimension));
+    const LayerPtr below =
+        level < last ? block(features, features, level + 1) : down(features, level + 1, ones(spec_.dimension));
     const int64_t wide = features + (level < last ? features : spec_.features_per_stage[level + 1]);
-    LayerPtr up = std::make_shared<AdnConv>(wide, out, kernel, stride,
-                                            top && !units ? Tail::none : Tail::instance_prelu, true);
+    LayerPtr up =
+        std::make_shared<AdnConv>(wide, out, kernel, stride, top && !units ? Tail::none : Tail::instance_prelu, true);
     if (units)
-      up = std::make_shared<Chain>(std::vector<LayerPtr>{
-          up, std::make_shared<ResidualUnit>(out, out, kernel, ones(spec_.dimension), 1, top)});
-    return std::make_shared<Chain>(
-        std::vector<LayerPtr>{down(in, level, stride), std::make_shared<Skip>(below), up});
+      up = std::make_shared<Chain>(
+          std::vector<LayerPtr>{up, std::make_shared<ResidualUnit>(out, out, kernel, ones(spec_.dimension), 1, top)});
+    return std::make_shared<Chain>(std::vector<LayerPtr>{down(in, level, stride), std::make_shared<Skip>(below), up});
   }
   LayerPtr model_;
 };
@@ -162,12 +163,11 @@ class AttentionLevel : public Layer {
   AttentionLevel(const NetworkSpec& spec, int64_t level, const LayerPtr& submodule) {
     const int64_t in = spec.features_per_stage[level], out = spec.features_per_stage[level + 1];
     const Sizes kernel = spec.kernel(level), stride = spec.stride(level + 1);
-    attention_ = register_module("attention",
-                                 std::make_shared<AttentionGate>(spec.dimension, in, std::max<int64_t>(1, in / 2)));
+    attention_ =
+        register_module("attention", std::make_shared<AttentionGate>(spec.dimension, in, std::max<int64_t>(1, in / 2)));
     upconv_ = register_module("upconv", std::make_shared<UpConv>(out, in, kernel, stride));
-    merge_ = register_module(
-        "merge", std::make_shared<AdnConv>(2 * in, in, filled(spec.dimension, 3), ones(spec.dimension),
-                                           Tail::instance_prelu));
+    merge_ = register_module("merge", std::make_shared<AdnConv>(2 * in, in, filled(spec.dimension, 3),
+                                                                ones(spec.dimension), Tail::instance_prelu));
     submodule_ = register_module("submodule", submodule);
   }
   at::Tensor forward(const at::Tensor& x) override {
@@ -194,10 +194,10 @@ class AttentionUNet : public Network {
       below = std::make_shared<AttentionLevel>(spec, level, pair);
     }
     model_ = register_module(
-        "model", std::make_shared<Chain>(std::vector<LayerPtr>{
-                     std::make_shared<ConvPair>(spec.in_channels, spec.features_per_stage[0], spec.kernel(0), one),
-                     below,
-                     std::make_shared<AdnConv>(spec.features_per_stage[0], spec.num_classes, one, one, Tail::none)}));
+        "model",
+        std::make_shared<Chain>(std::vector<LayerPtr>{
+            std::make_shared<ConvPair>(spec.in_channels, spec.features_per_stage[0], spec.kernel(0), one), below,
+            std::make_shared<AdnConv>(spec.features_per_stage[0], spec.num_classes, one, one, Tail::none)}));
   }
 
  protected:

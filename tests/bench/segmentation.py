@@ -110,7 +110,9 @@ def export(who: str, classes: int, shape: int):
     plan = vs.segmentation.PreprocessPlan()
     plan.spacing, plan.normalisation, plan.use_mask_for_norm = [2.0] * 3, ["none"], [False]
     _, _, trace = preprocess(vs.Image(torch.ones(shape, shape, shape)), plan)
-    labels = vs.segmentation.LabelSet.from_json(json.dumps({"labels": {str(k): k for k in range(1, classes)} | {"background": 0}}))
+    labels = vs.segmentation.LabelSet.from_json(
+        json.dumps({"labels": {str(k): k for k in range(1, classes)} | {"background": 0}})
+    )
     return lambda: restore(logits, trace, labels)
 
 
@@ -126,7 +128,9 @@ def step(who: str, network: str, precision: str):
     x = torch.randn(2, 1, 64, 64, 64)
     labels = (x[:, 0] > 0.5).long()
     optimiser = torch.optim.SGD(net.parameters(), 0.01, momentum=0.99, nesterov=True)
-    criterion = DiceCELoss(to_onehot_y=True, softmax=True, include_background=False) if who == "peer" else losses.DiceCE()
+    criterion = (
+        DiceCELoss(to_onehot_y=True, softmax=True, include_background=False) if who == "peer" else losses.DiceCE()
+    )
 
     def run():
         optimiser.zero_grad()
@@ -166,7 +170,8 @@ def _run(job: str, *arguments: object, repeats: int = 2, save: str = "") -> dict
 
 def _line(what: str, r: dict[str, float], base: dict[str, float]) -> None:
     print(
-        f"| {what} | {r['cpu']:.2f} s | {r['wall']:.2f} s | {r['peak_mb']:.0f} MB | {base['cpu'] / r['cpu']:.1f} |", flush=True
+        f"| {what} | {r['cpu']:.2f} s | {r['wall']:.2f} s | {r['peak_mb']:.0f} MB | {base['cpu'] / r['cpu']:.1f} |",
+        flush=True,
     )
 
 
@@ -184,7 +189,8 @@ def main() -> None:
     parser.add_argument("--only", default="window,export,step")
     arguments = parser.parse_args()
     if arguments.child:
-        return _child(arguments.child)
+        _child(arguments.child)
+        return
     print("| work | CPU | wall | peak | times the first |\n| --- | --- | --- | --- | --- |")
     repeats = 1 if arguments.quick else 3
     folder = tempfile.mkdtemp()

@@ -234,7 +234,9 @@ class Model:
         return len(cast(NetworkPlan, self._core.network_plan).channels) if self._core.has_network else 1
 
     def _predict_path(self, path: Path, output: str | os.PathLike[str] | None, **options: Any) -> Any:
-        if path.is_dir() and any(_stem(p.name)[1] and not p.name.endswith(".dcm") for p in path.iterdir() if p.is_file()):
+        if path.is_dir() and any(
+            _stem(p.name)[1] and not p.name.endswith(".dcm") for p in path.iterdir() if p.is_file()
+        ):
             if output is None:
                 raise InvalidArgument("prediction of a folder of images needs output=, the folder for the masks")
             Path(output).mkdir(parents=True, exist_ok=True)

@@ -26,7 +26,11 @@ TYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int6
 
 def _tensors() -> dict[str, torch.Tensor]:
     made = {f"t.{i}": (torch.randn(3, i + 1, 2) * 3).to(t) for i, t in enumerate(TYPES)}
-    return made | {"scalar": torch.tensor(2.5), "empty": torch.zeros(0, 4), "strided": torch.arange(12.0).view(3, 4).t()}
+    return made | {
+        "scalar": torch.tensor(2.5),
+        "empty": torch.zeros(0, 4),
+        "strided": torch.arange(12.0).view(3, 4).t(),
+    }
 
 
 def test_safetensors_both_ways(tmp_path: Path) -> None:
@@ -64,7 +68,10 @@ HOSTILE = {
     "a list": _file(b"[1]"),
     "blank in front": _file(b" {}"),
     "nested": _file(b'{"a":' + b"[" * 5000 + b"]" * 5000 + b"}"),
-    "twice": _file(b'{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', b"x"),
+    "twice": _file(
+        b'{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}',
+        b"x",
+    ),
     "overlap": _file({"a": _entry(0, 4), "b": _entry(2, 6)}, b"\0" * 6),
     "same place": _file({"a": _entry(0, 4), "b": _entry(0, 4)}, b"\0" * 4),
     "gap": _file({"a": _entry(0, 4), "b": _entry(8, 12)}, b"\0" * 12),
@@ -105,7 +112,9 @@ def test_fuzzed_safetensors(tmp_path: Path) -> None:
     for _ in range(1500):
         data = bytearray(good)
         for _ in range(generator.integers(1, 4)):
-            where = int(generator.integers(0, len(data))) if generator.random() < 0.3 else int(generator.integers(0, 140))
+            where = (
+                int(generator.integers(0, len(data))) if generator.random() < 0.3 else int(generator.integers(0, 140))
+            )
             where = min(where, len(data) - 1)
             kind = generator.integers(0, 3)
             if kind == 0:
@@ -216,7 +225,7 @@ def test_window_options(patch: tuple[int, ...]) -> None:
     one = window(net, x, 2, patch, batch=1)
     torch.testing.assert_close(window(net, x, 2, patch, batch=5), one, atol=1e-5, rtol=1e-4)
     mirrored = window(net, x, 2, patch, mirror_axes=(0,))
-    flip = lambda t: t.flip(2) if len(patch) == 2 else t.flip(2)  # noqa: E731
+    flip = lambda t: t.flip(2)  # noqa: E731
     both = window(lambda t: (net(t) + flip(net(flip(t)))) / 2, x, 2, patch)
     torch.testing.assert_close(mirrored, both, atol=1e-5, rtol=1e-4)
     # a network that gives back its input: any weighted mean is the input
@@ -224,7 +233,13 @@ def test_window_options(patch: tuple[int, ...]) -> None:
         same = window(lambda t: torch.cat([t, -t], 1), x, 2, patch, gaussian=gaussian, step=0.3)
         torch.testing.assert_close(same, torch.cat([x, -x]), atol=1e-5, rtol=1e-5)
     calls = []
-    window(lambda t: calls.append(len(t)) or torch.cat([t, -t], 1), torch.zeros(1, 16, 16, 16), 2, patch, skip_constant=True)
+    window(
+        lambda t: calls.append(len(t)) or torch.cat([t, -t], 1),
+        torch.zeros(1, 16, 16, 16),
+        2,
+        patch,
+        skip_constant=True,
+    )
     assert not calls
     with pytest.raises(RuntimeError, match="from the network"):
         window(lambda t: (_ for _ in ()).throw(RuntimeError("from the network")), x, 2, patch)
@@ -311,7 +326,9 @@ def test_torchscript_bundle(tmp_path: Path) -> None:
         Model.load(script)
     image = _image()
     trusted = Model.load(script, trusted=True)
-    torch.testing.assert_close(trusted.logits(image), Model.load(tmp_path / "weights").logits(image), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(
+        trusted.logits(image), Model.load(tmp_path / "weights").logits(image), atol=1e-5, rtol=1e-4
+    )
     (script / "fold_0.pt").write_bytes(b"nonsense")
     with pytest.raises(vs.FormatError, match="no TorchScript"):
         Model.load(script, trusted=True).predict(image)

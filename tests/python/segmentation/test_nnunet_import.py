@@ -145,9 +145,7 @@ def in_float32(monkeypatch):
     proxy = types.SimpleNamespace(**{k: getattr(torch, k) for k in dir(torch) if not k.startswith("__")})
     proxy.half = torch.float32
     monkeypatch.setattr(nnunet, "torch", proxy)
-    monkeypatch.setattr(
-        nnunet, "compute_gaussian", functools.partial(nnunet.compute_gaussian, dtype=torch.float32)
-    )
+    monkeypatch.setattr(nnunet, "compute_gaussian", functools.partial(nnunet.compute_gaussian, dtype=torch.float32))
 
 
 def _predictor(folder: Path, folds, mirroring: bool) -> nnunet.nnUNetPredictor:
@@ -164,7 +162,12 @@ def _theirs(folder: Path, image: vs.Image, folds, mirroring: bool, previous: vs.
     before = None if previous is None else previous.tensor.numpy()[None].astype(np.int8)
     labels, probabilities = predictor.predict_single_npy_array(voxels.copy(), dict(properties), before, None, True)
     data, seg, _ = DefaultPreprocessor(verbose=False).run_case_npy(
-        voxels, before, dict(properties), predictor.plans_manager, predictor.configuration_manager, predictor.dataset_json
+        voxels,
+        before,
+        dict(properties),
+        predictor.plans_manager,
+        predictor.configuration_manager,
+        predictor.dataset_json,
     )
     if before is not None:
         hot = convert_labelmap_to_one_hot(seg[0], predictor.label_manager.foreground_labels, data.dtype)
@@ -227,7 +230,9 @@ def test_cascade(tmp_path, in_float32) -> None:
     # 17 slices become 23: no voxel lies halfway between two labels, where rounding decides
     image = _image(shape=(20, 27, 31), spacing=(2.03, 1.0, 1.0))
     _, before, _ = _theirs(lowres, image, [0], mirroring=False)
-    logits, labels, _ = _theirs(folder, image, [0], mirroring=True, previous=vs.Mask(torch.from_numpy(before.astype(np.uint8))))
+    logits, labels, _ = _theirs(
+        folder, image, [0], mirroring=True, previous=vs.Mask(torch.from_numpy(before.astype(np.uint8)))
+    )
     import_nnunet(folder).save(tmp_path / "bundle")
     assert (tmp_path / "bundle" / "3d_lowres" / "weights.safetensors").is_file()
     model = Model.load(tmp_path / "bundle")
@@ -292,7 +297,20 @@ def test_command_line(tmp_path, capsys) -> None:
     vs.write_image(_image(), str(tmp_path / "images" / "case_0000.nii.gz"))
     one = ["segment", str(tmp_path / "images" / "case_0000.nii.gz"), "--model", str(tmp_path / "bundle"), "--json"]
     assert main([*one, "-o", str(tmp_path / "one.nii.gz"), "--no-mirroring"]) == 0
-    assert main(["segment", str(tmp_path / "images"), "--model", str(tmp_path / "bundle"), "-o", str(tmp_path / "out"), "--json"]) == 0
+    assert (
+        main(
+            [
+                "segment",
+                str(tmp_path / "images"),
+                "--model",
+                str(tmp_path / "bundle"),
+                "-o",
+                str(tmp_path / "out"),
+                "--json",
+            ]
+        )
+        == 0
+    )
     expected = import_nnunet(folder).predict(vs.read_image(str(tmp_path / "images" / "case_0000.nii.gz")))
     for path in ("one.nii.gz", "out/case.nii.gz"):
         assert torch.equal(vs.read_mask(str(tmp_path / path)).tensor, expected.tensor)
