@@ -79,7 +79,7 @@ class Loss(nn.Module):
         }
 
     def _options(self) -> _c.LossOptions:
-        return _c.LossOptions(**self.settings)  # type: ignore[arg-type]
+        return _c.LossOptions(**self.settings)
 
     def extra_repr(self) -> str:
         return ", ".join(f"{key}={value}" for key, value in self.settings.items() if value not in (None, False))

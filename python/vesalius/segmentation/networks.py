@@ -60,6 +60,8 @@ class _Mirror(nn.Module):
     """A node of the C++ module tree: it holds the very tensors that C++ computes with."""
 
     _sealed = False
+    _core: Any
+    _name: str
 
     def _seal(self, core: Any, name: str) -> None:
         object.__setattr__(self, "_core", core)
@@ -173,7 +175,7 @@ class Network(_Mirror):
     register_forward_pre_hook = nn.Module.register_forward_pre_hook  # type: ignore[assignment]
     register_full_backward_hook = nn.Module.register_full_backward_hook
 
-    @torch.compiler.disable
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def forward(self, x: torch.Tensor) -> Any:
         """Logits ``[batch, num_classes, (z,) y, x]``; a list, the full resolution first, in train mode with deep supervision.
 
