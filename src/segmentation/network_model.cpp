@@ -21,7 +21,7 @@ namespace vesalius::segmentation {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr int kMaxStages = 4;  // of a cascade
+constexpr int kMaxCascade = 4;  // of a cascade
 
 at::ScalarType type_of(const std::string& precision) {
   if (precision == "float32") return at::kFloat;
@@ -71,7 +71,7 @@ NetworkModel::NetworkModel(NetworkPlan plan, std::map<std::string, TensorMap> we
 }
 
 std::shared_ptr<const NetworkModel> NetworkModel::load(const std::string& folder, NetworkPlan plan, int depth) {
-  if (depth >= kMaxStages) throw FormatError(folder + ": a cascade has at most 4 stages");
+  if (depth >= kMaxCascade) throw FormatError(folder + ": a cascade has at most 4 stages");
   std::map<std::string, TensorMap> weights;
   if (plan.weights == "safetensors") {
     const std::string file = (fs::path(folder) / "weights.safetensors").string();

@@ -15,12 +15,12 @@
 namespace vesalius::segmentation {
 namespace {
 
-constexpr Normalisation kSchemes[] = {Normalisation::zscore, Normalisation::ct, Normalisation::none,
+constexpr Normalisation kNormalisations[] = {Normalisation::zscore, Normalisation::ct, Normalisation::none,
                                       Normalisation::rescale_to_0_1, Normalisation::rgb_to_0_1};
 
 Normalisation scheme_of(const std::string& text) {
   std::string list;
-  for (const Normalisation scheme : kSchemes) {
+  for (const Normalisation scheme : kNormalisations) {
     if (to_string(scheme) == text) return scheme;
     list += (list.empty() ? "" : ", ") + to_string(scheme);
   }

@@ -18,7 +18,7 @@ namespace vesalius::segmentation {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::json;
+using HeaderJson = nlohmann::json;
 
 constexpr uint64_t kMaxHeader = 100'000'000;  // the reference's limit
 constexpr int kMaxAxes = 32;
@@ -48,27 +48,27 @@ at::ScalarType type_of(const std::string& path, const std::string& name, const s
 }
 
 /// The header as JSON: flat enough, and no name twice (the last would win silently).
-Json parse_header(const std::string& path, const std::string& text) {
+HeaderJson parse_header(const std::string& path, const std::string& text) {
   constexpr int kDepth = 3;  // file, tensor, list
   std::vector<std::set<std::string>> names;
-  const auto check = [&](int depth, Json::parse_event_t event, Json& parsed) {
+  const auto check = [&](int depth, HeaderJson::parse_event_t event, HeaderJson& parsed) {
     if (depth > kDepth) bad(path, "its header is nested too deeply");
-    if (event == Json::parse_event_t::object_start) names.emplace_back();
-    if (event == Json::parse_event_t::object_end && !names.empty()) names.pop_back();
-    if (event == Json::parse_event_t::key && !names.empty() && !names.back().insert(parsed.get<std::string>()).second)
+    if (event == HeaderJson::parse_event_t::object_start) names.emplace_back();
+    if (event == HeaderJson::parse_event_t::object_end && !names.empty()) names.pop_back();
+    if (event == HeaderJson::parse_event_t::key && !names.empty() && !names.back().insert(parsed.get<std::string>()).second)
       bad(path, "its header has " + quoted(parsed.get<std::string>()) + " twice");
     return true;
   };
   try {
-    Json header = Json::parse(text, check);
+    HeaderJson header = HeaderJson::parse(text, check);
     if (!header.is_object()) bad(path, "its header is not a JSON object");
     return header;
-  } catch (const Json::exception& why) {
+  } catch (const HeaderJson::exception& why) {
     bad(path, "its header is not JSON (" + shown(why.what()) + ")");
   }
 }
 
-uint64_t whole(const std::string& path, const std::string& name, const Json& value, const char* what) {
+uint64_t whole(const std::string& path, const std::string& name, const HeaderJson& value, const char* what) {
   if (!value.is_number_unsigned()) bad(path, std::string(what) + " of " + quoted(name) + " is not a whole number");
   return value.get<uint64_t>();
 }
@@ -80,7 +80,7 @@ struct Entry {
   uint64_t begin, end;
 };
 
-Entry entry_of(const std::string& path, const std::string& name, const Json& json, uint64_t data_bytes) {
+Entry entry_of(const std::string& path, const std::string& name, const HeaderJson& json, uint64_t data_bytes) {
   if (!json.is_object() || !json.contains("dtype") || !json["dtype"].is_string() || !json.contains("shape") ||
       !json["shape"].is_array() || !json.contains("data_offsets") || !json["data_offsets"].is_array() ||
       json["data_offsets"].size() != 2 || json.size() != 3)
@@ -128,7 +128,7 @@ SafeTensors read_safetensors(const std::string& path) {
   in.read(text.data(), static_cast<std::streamsize>(length));
   if (!in) throw IoError("can't read " + path);
   if (text.empty() || text[0] != '{') bad(path, "its header doesn't start with {");
-  const Json header = parse_header(path, text);
+  const HeaderJson header = parse_header(path, text);
 
   SafeTensors out;
   std::vector<Entry> entries;
