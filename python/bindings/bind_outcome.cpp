@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "bindings.h"
 #include "bind_outcome.h"
+#include "bindings.h"
 
 #include <vesalius/outcome/logistic.h>
 #include <vesalius/outcome/roc.h>
@@ -84,4 +84,6 @@ void bind_outcome(py::module_& parent) {
   bind_outcome_cox(m);
   bind_outcome_curves(m);
   bind_outcome_measures(m);
+  bind_outcome_parametric(m);
+  bind_outcome_regression(m);
 }

@@ -7,3 +7,5 @@
 void bind_outcome_cox(py::module_& m);
 void bind_outcome_curves(py::module_& m);
 void bind_outcome_measures(py::module_& m);
+void bind_outcome_parametric(py::module_& m);
+void bind_outcome_regression(py::module_& m);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "bindings.h"
 #include "bind_outcome.h"
+#include "bindings.h"
 
 #include <vesalius/outcome/competing.h>
 #include <vesalius/outcome/kaplan_meier.h>

@@ -19,8 +19,16 @@ namespace {
 class GrayStratum {
  public:
   GrayStratum(int64_t groups, double rho)
-      : g_(groups), rho_(rho), before_(groups, 1.0), after_(groups, 1.0), f_before_(groups, 0.0), f_(groups, 0.0),
-        a_(groups * groups, 0.0), c_(groups * groups, 0.0), cross_(groups * groups, 0.0), square_(groups, 0.0) {}
+      : g_(groups),
+        rho_(rho),
+        before_(groups, 1.0),
+        after_(groups, 1.0),
+        f_before_(groups, 0.0),
+        f_(groups, 0.0),
+        a_(groups * groups, 0.0),
+        c_(groups * groups, 0.0),
+        cross_(groups * groups, 0.0),
+        square_(groups, 0.0) {}
 
   void run(const RiskTable& table, int64_t cause, std::vector<double>& score, std::vector<double>& variance) {
     for (int64_t row = 0; row < table.rows; ++row) {
@@ -111,7 +119,8 @@ GrayTest gray_test(const at::Tensor& time, const at::Tensor& cause, const at::Te
   std::vector<int64_t> names, levels;
   in.group = label_codes(group, n, "group", names);
   const int64_t k = in.groups = static_cast<int64_t>(names.size());
-  if (k < 2) throw InvalidArgument("Gray's test compares groups and needs at least 2; group holds " + std::to_string(k));
+  if (k < 2)
+    throw InvalidArgument("Gray's test compares groups and needs at least 2; group holds " + std::to_string(k));
   std::vector<std::vector<int64_t>> members(1);
   if (strata_in) {
     const auto strata = label_codes(*strata_in, n, "strata", levels);
@@ -121,8 +130,7 @@ GrayTest gray_test(const at::Tensor& time, const at::Tensor& cause, const at::Te
     for (int64_t i = 0; i < n; ++i) members[0].push_back(i);
   }
   std::vector<double> score(k, 0.0), variance(static_cast<size_t>(k * k), 0.0);
-  for (const auto& rows : members)
-    GrayStratum(k, rho).run(risk_table(in, rows), cause_of_interest, score, variance);
+  for (const auto& rows : members) GrayStratum(k, rho).run(risk_table(in, rows), cause_of_interest, score, variance);
   std::vector<int64_t> kept;
   for (int64_t i = 0; i + 1 < k; ++i) kept.push_back(i);
   GrayTest out;

@@ -56,8 +56,9 @@ SurvivalCurve kaplan_meier(const at::Tensor& time, const at::Tensor& event, doub
     }
     const double relative = std::sqrt(greenwood);
     const auto [low, high] = curve_interval(survival, relative, z, interval);
-    const double row[9] = {table.time[i], n, d, table.left(i, 0, 0), survival,
-                           survival > 0 ? survival * relative : kNotANumber, low, high, hazard};
+    const double row[9] = {
+        table.time[i], n,    d,     table.left(i, 0, 0), survival, survival > 0 ? survival * relative : kNotANumber,
+        low,           high, hazard};
     for (int c = 0; c < 9; ++c) columns[c].push_back(row[c]);
   }
   const auto t = tensors_of(columns);

@@ -136,8 +136,7 @@ std::vector<double> unpenalised(LogisticModel& model, std::vector<double>& b, in
     case detail::NewtonEnd::diverging:
       throw ConvergenceError(
           "the columns of X separate the classes (wholly or in part): the likelihood grows without end and no finite "
-          "estimate exists. Use "
-          "penalty=\"l2\" or fewer columns");
+          "estimate exists. Use penalty=\"l2\", FirthLogisticRegression, or fewer columns");
     default:
       throw ConvergenceError("logistic regression did not converge in " + std::to_string(options.max_iterations) +
                              " iterations: raise max_iterations, or use a penalty");

@@ -21,10 +21,10 @@ struct RiskInput {
 /// Weighted counts at each time observed, ascending.
 struct RiskTable {
   int64_t rows = 0, groups = 1, kinds = 2;
-  std::vector<double> time;      ///< [rows]
-  std::vector<double> at_risk;   ///< [rows, groups]
-  std::vector<double> count;     ///< [rows, groups, kinds]
-  std::vector<char> empties;     ///< [rows, groups]: all at risk have an event now (told by heads, not by rounded weights)
+  std::vector<double> time;     ///< [rows]
+  std::vector<double> at_risk;  ///< [rows, groups]
+  std::vector<double> count;    ///< [rows, groups, kinds]
+  std::vector<char> empties;  ///< [rows, groups]: all at risk have an event now (told by heads, not by rounded weights)
 
   double risk(int64_t row, int64_t group) const { return at_risk[row * groups + group]; }
   double left(int64_t row, int64_t group, int64_t kind) const { return count[(row * groups + group) * kinds + kind]; }

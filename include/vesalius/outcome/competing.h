@@ -13,10 +13,10 @@ namespace vesalius::outcome {
 
 /// One row for each time observed, ascending; one column for each cause.
 struct CumulativeIncidence {
-  at::Tensor time, at_risk, censored;                   ///< float64 [k]
-  at::Tensor events;                                    ///< float64 [k, causes]
-  at::Tensor survival;                                  ///< float64 [k], free of every cause
-  at::Tensor incidence, standard_error, lower, upper;   ///< float64 [k, causes]
+  at::Tensor time, at_risk, censored;                  ///< float64 [k]
+  at::Tensor events;                                   ///< float64 [k, causes]
+  at::Tensor survival;                                 ///< float64 [k], free of every cause
+  at::Tensor incidence, standard_error, lower, upper;  ///< float64 [k, causes]
 };
 
 /// F_c(t) = Σ S(t_i−) d_ci / n_i. Variance of Aalen with the correction for ties that R's cmprsk uses (Gray 1988):

@@ -51,11 +51,11 @@ VESALIUS_API HazardCurve nelson_aalen(const at::Tensor& time, const at::Tensor& 
 /// Restricted mean survival time of each group, ∫₀^τ S(t) dt, and against the first group.
 struct RestrictedMean {
   double tau = 0;
-  at::Tensor groups;                              ///< int64 [k], ascending
-  at::Tensor value, standard_error;               ///< float64 [k]
-  at::Tensor difference, difference_error;        ///< float64 [k], to the first group; 0 and NaN for itself
-  at::Tensor log_ratio, log_ratio_error;          ///< float64 [k]
-  double chi_squared = 0, p = 0;                  ///< that all are equal (Wald); NaN for one group
+  at::Tensor groups;                        ///< int64 [k], ascending
+  at::Tensor value, standard_error;         ///< float64 [k]
+  at::Tensor difference, difference_error;  ///< float64 [k], to the first group; 0 and NaN for itself
+  at::Tensor log_ratio, log_ratio_error;    ///< float64 [k]
+  double chi_squared = 0, p = 0;            ///< that all are equal (Wald); NaN for one group
   int64_t degrees_of_freedom = 0;
 };
 

@@ -11,39 +11,10 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 
 from .._vesalius import outcome as _core
-from ..errors import InvalidArgument, ShapeError, TypeMismatch
+from ..errors import InvalidArgument
 from ._curves import _INTERVALS, codes_of, optional_tensor, warn_of_empty_risk_set
-from ._data import plain, survival_outcome, to_tensor
-
-
-def competing_outcome(y: Any) -> tuple[np.ndarray, np.ndarray]:
-    """``(cause, time)`` as int64 and float64 arrays; cause 0 is censored, 1 … number the causes.
-
-    Taken are: a structured array with the fields ``event`` and ``time``, a DataFrame with these columns, or a tuple (event, time).
-    """
-    y = plain(y)
-    if isinstance(y, tuple) and len(y) == 2:
-        event, time = np.asarray(plain(y[0])), np.asarray(plain(y[1]))
-    elif isinstance(y, pd.DataFrame) and {"event", "time"} <= set(y.columns):
-        event, time = y["event"].to_numpy(), y["time"].to_numpy()
-    elif getattr(getattr(y, "dtype", None), "names", None) and {"event", "time"} <= set(y.dtype.names):
-        event, time = y["event"], y["time"]
-    else:
-        raise TypeMismatch(
-            "y must be a structured array or DataFrame with 'event' (0 censored, 1 … causes) and 'time', or a tuple (event, time)"
-        )
-    try:
-        numbers = event.astype(float)
-    except (TypeError, ValueError) as error:
-        raise TypeMismatch(
-            f"event must be whole numbers, 0 for censored and 1 … for the causes; it is {event.dtype}"
-        ) from error
-    if event.ndim != 1 or event.shape != time.shape:
-        raise ShapeError(f"event and time must be vectors of one length; they are {event.shape} and {time.shape}")
-    if not (np.isfinite(numbers).all() and (numbers >= 0).all() and (numbers == np.floor(numbers)).all()):
-        raise InvalidArgument("event must be whole numbers, 0 for censored and 1 … for the causes, without NaN")
-    _, checked = survival_outcome((numbers > 0, time))
-    return numbers.astype(np.int64), checked
+from ._data import plain, to_tensor
+from ._fine_gray import causes_of
 
 
 class AalenJohansen(BaseEstimator):
@@ -81,7 +52,7 @@ class AalenJohansen(BaseEstimator):
         """y: (event, time) with event 0 for censored and 1 … for the causes; sample_weight and entry as for :class:`KaplanMeier`."""
         if self.interval not in _INTERVALS:
             raise InvalidArgument(f"interval must be one of {_INTERVALS}; it is {self.interval!r}")
-        cause, time = competing_outcome(y)
+        cause, time = causes_of(y)
         count = int(max(1, cause.max(initial=1)))
         curve = _core.aalen_johansen(
             to_tensor(time),
@@ -153,7 +124,7 @@ def gray_test(
     ----------
     Gray RJ. Ann Stat 1988;16:1141-1154. doi 10.1214/aos/1176350951.
     """
-    causes, time = competing_outcome(y)
+    causes, time = causes_of(y)
     n = len(time)
     if cause < 1 or not (causes == cause).any():
         raise InvalidArgument(f"nobody had cause {cause!r}; event holds {np.unique(causes).tolist()}")

@@ -44,7 +44,7 @@ def codes_of(labels: Any, n: int, what: str) -> tuple[np.ndarray, np.ndarray]:
         raise InvalidArgument(
             f"{what} has {int(pd.isna(labels).sum())} missing labels: leave those subjects out or name them"
         )
-    return np.unique(labels, return_inverse=True)  # type: ignore[return-value]
+    return np.unique(labels, return_inverse=True)
 
 
 def warn_of_empty_risk_set(table: pd.DataFrame, survival: str) -> None:

@@ -60,13 +60,23 @@ def test_gray_equals_cmprsk():
     table, y = bmt()
     for c in (1, 2):
         g = gray_test(y, table["dis_1"], cause=c)
-        check("bmt", f"gray/cause {c}", [g.chi_squared, g.p], [GOLD["gray_bmt"]["stat"][c - 1], GOLD["gray_bmt"]["p"][c - 1]])
+        check(
+            "bmt",
+            f"gray/cause {c}",
+            [g.chi_squared, g.p],
+            [GOLD["gray_bmt"]["stat"][c - 1], GOLD["gray_bmt"]["p"][c - 1]],
+        )
         assert g.degrees_of_freedom == 1
     time, cause, group, stratum = made()
     for key, options in (("gray_made", {}), ("gray_made_strata_rho1", {"strata": stratum, "rho": 1})):
         for c in (1, 2):
             g = gray_test((cause, time), group, cause=c, **options)
-            check("made competing risks", f"{key}/cause {c}", [g.chi_squared, g.p], [GOLD[key]["stat"][c - 1], GOLD[key]["p"][c - 1]])
+            check(
+                "made competing risks",
+                f"{key}/cause {c}",
+                [g.chi_squared, g.p],
+                [GOLD[key]["stat"][c - 1], GOLD[key]["p"][c - 1]],
+            )
 
 
 def test_equals_peers():
@@ -87,7 +97,11 @@ def test_equals_peers():
 def test_incidences_and_survival_add_to_one(n, causes, times, truncated, seed):
     """Invariant: Σ F_c + S = 1 with S Kaplan-Meier's of any cause; one cause alone has Greenwood-like variance of 1 − S."""
     rng = np.random.default_rng(seed)
-    time, cause, w = rng.integers(1, times + 1, n).astype(float), rng.integers(0, causes + 1, n), rng.integers(1, 4, n).astype(float)
+    time, cause, w = (
+        rng.integers(1, times + 1, n).astype(float),
+        rng.integers(0, causes + 1, n),
+        rng.integers(1, 4, n).astype(float),
+    )
     cause[0] = 1
     entry = time * rng.random(n) * 0.99 if truncated else None
     with warnings.catch_warnings():
@@ -104,8 +118,12 @@ def test_one_cause_is_the_log_rank_world():
     table, (event, time) = bmt()
     one = (event == 1).astype(int)
     curve = AalenJohansen().fit((one, time))
-    np.testing.assert_allclose(curve.table_["incidence_1"], 1 - KaplanMeier().fit((one, time)).table_["survival"], atol=1e-12)
-    assert gray_test((one, time), table["dis_1"]).chi_squared == pytest.approx(log_rank((one, time), table["dis_1"]).chi_squared, rel=0.1)
+    np.testing.assert_allclose(
+        curve.table_["incidence_1"], 1 - KaplanMeier().fit((one, time)).table_["survival"], atol=1e-12
+    )
+    assert gray_test((one, time), table["dis_1"]).chi_squared == pytest.approx(
+        log_rank((one, time), table["dis_1"]).chi_squared, rel=0.1
+    )
 
 
 def test_invariances():
@@ -118,14 +136,20 @@ def test_invariances():
     np.testing.assert_allclose(a.at([3, 9, 20]), b.at([3, 9, 20]), rtol=1e-10)
     np.testing.assert_allclose(pickle.loads(pickle.dumps(a)).table_, a.table_)
     base = gray_test((cause, time), group, strata=stratum).chi_squared
-    assert gray_test((cause[order], time[order] / 7), group[order], strata=stratum[order]).chi_squared == pytest.approx(base)
+    assert gray_test((cause[order], time[order] / 7), group[order], strata=stratum[order]).chi_squared == pytest.approx(
+        base
+    )
     weighted = gray_test((cause, time), group, sample_weight=w).chi_squared
     assert weighted == pytest.approx(gray_test((cause[copies], time[copies]), group[copies]).chi_squared, rel=1e-10)
 
 
 def test_bad_input():
     _, (event, time) = bmt()
-    for bad, message in [(event + 0.5, "whole numbers"), (event - 1, "whole numbers"), (np.full(len(time), np.nan), "NaN")]:
+    for bad, message in [
+        (event + 0.5, "whole numbers"),
+        (event - 1, "whole numbers"),
+        (np.full(len(time), np.nan), "NaN"),
+    ]:
         with pytest.raises(vs.InvalidArgument, match=message):
             AalenJohansen().fit((bad, time))
     with pytest.raises(vs.TypeMismatch, match="whole numbers"):

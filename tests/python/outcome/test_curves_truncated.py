@@ -30,9 +30,17 @@ def test_left_truncation_equals_r():
     gold = GOLD["truncated"]
     curve = KaplanMeier().fit(y, entry=entry)
     at = curve.at(gold["time"])
-    for ours, theirs in [("survival", "surv"), ("standard_error", "se"), ("lower", "lower"), ("upper", "upper"), ("cumulative_hazard", "cumhaz")]:
+    for ours, theirs in [
+        ("survival", "surv"),
+        ("standard_error", "se"),
+        ("lower", "lower"),
+        ("upper", "upper"),
+        ("cumulative_hazard", "cumhaz"),
+    ]:
         check("lung, left-truncated", theirs, at[ours], gold[theirs], rel=1e-9)
-    np.testing.assert_array_equal(curve.at_risk(gold["time"])["at_risk"], gold["n_risk"])  # at the next time observed, as R
+    np.testing.assert_array_equal(
+        curve.at_risk(gold["time"])["at_risk"], gold["n_risk"]
+    )  # at the next time observed, as R
     hazard = NelsonAalen().fit(y, entry=entry).at(gold["time"])
     check("lung, left-truncated", "std_chaz", hazard["standard_error"], gold["std_chaz"], rel=1e-9)
 
@@ -44,7 +52,9 @@ def test_left_truncation_equals_lifelines():
     at = y["time"][::9]
     np.testing.assert_allclose(KaplanMeier().fit(y, entry=entry).at(at)["survival"], peer.predict(at), rtol=1e-9)
     peer = NelsonAalenFitter(nelson_aalen_smoothing=False).fit(y["time"], y["event"], entry=entry)
-    np.testing.assert_allclose(NelsonAalen().fit(y, entry=entry).at(at)["cumulative_hazard"], peer.predict(at), rtol=1e-9)
+    np.testing.assert_allclose(
+        NelsonAalen().fit(y, entry=entry).at(at)["cumulative_hazard"], peer.predict(at), rtol=1e-9
+    )
 
 
 @pytest.mark.parametrize("ties, key", [("aalen", "nelson_aalen"), ("fleming_harrington", "fleming_harrington")])
@@ -58,11 +68,15 @@ def test_nelson_aalen_equals_r(ties, key):
     h, se = values(gold["cumhaz"]), values(gold["std_chaz"])
     np.testing.assert_allclose(at["lower"], h * np.exp(-1.959963985 * se / h), rtol=1e-8)
     np.testing.assert_allclose(
-        NelsonAalen(ties=ties, interval="plain", confidence=0.9).fit(y).at(gold["time"])["upper"], h + 1.644853627 * se, rtol=1e-8
+        NelsonAalen(ties=ties, interval="plain", confidence=0.9).fit(y).at(gold["time"])["upper"],
+        h + 1.644853627 * se,
+        rtol=1e-8,
     )
 
 
-@pytest.mark.parametrize("key, options", [("quantiles", {}), ("quantiles_loglog90", {"interval": "log_log", "confidence": 0.9})])
+@pytest.mark.parametrize(
+    "key, options", [("quantiles", {}), ("quantiles_loglog90", {"interval": "log_log", "confidence": 0.9})]
+)
 def test_quantiles_equal_r(key, options):
     """Oracle: R's quantile.survfit with its limits."""
     _, y = load("lung")
@@ -111,15 +125,26 @@ def test_invariances():
     for model in (KaplanMeier(), NelsonAalen(), KaplanMeier(interval="log_log")):
         base = clone(model).fit(y, entry=entry).at(at).to_numpy()
         np.testing.assert_allclose(clone(model).fit(y[order], entry=entry[order]).at(at), base, rtol=1e-10)
-        np.testing.assert_allclose(clone(model).fit(scaled, entry=entry / 30.4375).at(at / 30.4375 * (1 + 1e-12)), base, rtol=1e-10)
+        np.testing.assert_allclose(
+            clone(model).fit(scaled, entry=entry / 30.4375).at(at / 30.4375 * (1 + 1e-12)), base, rtol=1e-10
+        )
         weighted = clone(model).fit(y, sample_weight=w, entry=entry).at(at)
         np.testing.assert_allclose(weighted, clone(model).fit(y[copies], entry=entry[copies]).at(at), rtol=1e-10)
         np.testing.assert_allclose(pickle.loads(pickle.dumps(model.fit(y))).at(at), model.at(at))
-    for options in ({}, {"weight": "gehan"}, {"weight": "tarone_ware"}, {"weight": "modified_peto"}, {"rho": 1, "gamma": 1}):
+    for options in (
+        {},
+        {"weight": "gehan"},
+        {"weight": "tarone_ware"},
+        {"weight": "modified_peto"},
+        {"rho": 1, "gamma": 1},
+    ):
         a = log_rank(y, group, sample_weight=w, entry=entry, strata=X["ph_ecog"] > 0, **options)
         b = log_rank(y[copies], group[copies], entry=entry[copies], strata=(X["ph_ecog"] > 0)[copies], **options)
         assert a.chi_squared == pytest.approx(b.chi_squared, rel=1e-10)
-    a, b = restricted_mean(y, group, tau=300, sample_weight=w, entry=entry), restricted_mean(y[copies], group[copies], tau=300, entry=entry[copies])
+    a, b = (
+        restricted_mean(y, group, tau=300, sample_weight=w, entry=entry),
+        restricted_mean(y[copies], group[copies], tau=300, entry=entry[copies]),
+    )
     np.testing.assert_allclose(a.comparisons, b.comparisons, rtol=1e-10)
     months = restricted_mean(scaled, group, tau=300 / 30.4375)
     np.testing.assert_allclose(months.table * 30.4375, restricted_mean(y, group, tau=300).table, rtol=1e-10)
@@ -166,7 +191,11 @@ def test_bad_input():
     with pytest.warns(UserWarning, match="others enter later"):
         KaplanMeier().fit(([1, 1, 1, 0], [2, 5, 6, 7]), entry=[0, 3, 3, 3])
     nothing = KaplanMeier().fit((np.zeros(3, bool), [1.0, 2, 3]))
-    assert nothing.at([3])["survival"].item() == 1 and np.isnan(nothing.median[0]) and np.isnan(nothing.at([4])["survival"].item())
+    assert (
+        nothing.at([3])["survival"].item() == 1
+        and np.isnan(nothing.median[0])
+        and np.isnan(nothing.at([4])["survival"].item())
+    )
     one = KaplanMeier().fit(([True], [2.0]))
     assert one.at([3])["survival"].item() == 0 and one.median[0] == 2
 
