@@ -174,6 +174,8 @@ FirthFit fit_firth_logistic(const at::Tensor& x_in, const at::Tensor& y_in, cons
   if (free) b[0] = std::log((positive + 0.5) / (total - positive + 0.5));
   fit.log_likelihood = likelihood.maximise(b, -1, options, fit.iterations);
   const auto inverse = detail::cholesky_inverse(likelihood.factor(), q);
+  double log_scales = 0;  // log det XᵀWX / 2 of the columns as they came
+  for (double s : columns.scale) log_scales += std::log(s);
 
   // Given units: T maps standardised parameters.
   std::vector<double> t(q * q, 0.0), at_zero(q, 0.0);
@@ -204,7 +206,8 @@ FirthFit fit_firth_logistic(const at::Tensor& x_in, const at::Tensor& y_in, cons
       }
     null.assign(q, 0.0);
     if (free) null[0] = mean;
-    fit.log_likelihood_null = likelihood.value(null);
+    fit.log_likelihood_null = likelihood.value(null) + log_scales;
+    fit.log_likelihood += log_scales;
   }
   if (!options.profile) return fit;
 

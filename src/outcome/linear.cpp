@@ -43,7 +43,14 @@ LinearData linear_data(const at::Tensor& x_in, const at::Tensor& y_in, const Lin
   out.y.assign(span_of(y).begin(), span_of(y).end());
   double reach = 0;
   for (int64_t i = 0; i < out.rows; ++i) out.mean += options.fit_intercept ? out.w[i] / out.total * out.y[i] : 0.0;
+  double rest = 0, largest = 0;  // the mean of what is left corrects the rounding of the first
+  for (int64_t i = 0; i < out.rows; ++i) {
+    rest += out.w[i] / out.total * (out.y[i] - out.mean);
+    largest = std::max(largest, std::abs(out.y[i]));
+  }
+  if (options.fit_intercept) out.mean += rest;
   for (int64_t i = 0; i < out.rows; ++i) reach = std::max(reach, std::abs(out.y[i] - out.mean));
+  if (!(reach > 1e-14 * largest)) std::fill(out.y.begin(), out.y.end(), out.mean), reach = 0;  // constant
   if (reach > 0) {
     double square = 0;
     for (int64_t i = 0; i < out.rows; ++i) square += out.w[i] / out.total * std::pow((out.y[i] - out.mean) / reach, 2);

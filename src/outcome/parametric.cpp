@@ -280,29 +280,28 @@ Solution solve(const TimeData& data, const Standardised& columns, SurvivalFamily
             "parameters (weibull, exponential), or fewer knots");
 }
 
+[[noreturn]] void throw_no_scale() {
+  throw ConvergenceError(
+      "the scale goes to 0: the times are explained without rest (all alike, or as many columns as events), so that "
+      "the "
+      "likelihood has no maximum. Use fewer columns, or family=\"exponential\"");
+}
+
 /// Whether the information determines every parameter; names the one that it does not.
-void check_information(const Solution& solution, const Standardised& columns, SurvivalFamily family, int64_t q,
-                       int64_t strata, const ParametricOptions& options) {
+void check_information(const Solution& solution, SurvivalFamily family, int64_t q, int64_t strata,
+                       const ParametricOptions& options) {
   if (has_scale(family))
     for (int64_t s = 0; s < strata; ++s)
-      if (solution.b[1 + s] < -16)
-        throw ConvergenceError(
-            "the scale goes to 0: the times are explained without rest (all alike, or as many columns as events), so "
-            "that the likelihood "
-            "has no maximum. Use fewer columns, or family=\"exponential\"");
+      if (solution.b[1 + s] < -16) throw_no_scale();
   Vector h = solution.end.hessian;
   const int64_t m = static_cast<int64_t>(solution.b.size());
-  // of what is in doubt, the ancillary parameters come first: a column that is flat given them is named
-  double unit = 0;
-  for (int64_t j = 0; j < q; ++j) unit = std::max(unit, h[j * m + j]);
+  // the ancillary parameters come first: a column that is flat given them is named
   const int64_t bad = detail::cholesky(h, m, 1e-9);
   if (bad >= 0) throw_flat(options, bad - q);
   for (int64_t j = q; j < m; ++j) {
     const double pivot = h[j * m + j] * h[j * m + j];
     if (pivot < 1e-9 * std::min(1.0, h[0] * h[0])) throw_flat(options, j - q);
   }
-  (void)columns;
-  (void)unit;
 }
 
 }  // namespace
@@ -338,12 +337,17 @@ ParametricFit fit_parametric(const at::Tensor& x_in, const at::Tensor& lower, co
   const auto solution = solve(data, columns, options.family, data.strata, inner, options);
   const int64_t m = static_cast<int64_t>(solution.b.size()), q = m - p;
   if (!solution.end.converged && solution.end.iterations >= options.max_iterations && !solution.end.hessian.empty()) {
-    check_information(solution, columns, options.family, q, data.strata, options);
+    check_information(solution, options.family, q, data.strata, options);
     throw ConvergenceError("the parametric model did not converge in " + std::to_string(options.max_iterations) +
                            " iterations: raise max_iterations, or use a family with fewer parameters");
   }
-  if (!solution.end.converged) throw_flat(options, -1);
-  check_information(solution, columns, options.family, q, data.strata, options);
+  if (!solution.end.converged) {
+    if (has_scale(options.family) &&
+        *std::min_element(solution.b.begin() + 1, solution.b.begin() + 1 + data.strata) < -5)
+      throw_no_scale();
+    throw_flat(options, -1);
+  }
+  check_information(solution, options.family, q, data.strata, options);
 
   // Back to the units of the data: b_out = T b, covariance T H⁻¹ Tᵀ / Σw.
   Vector centred(m * m, 0.0), shifted;

@@ -122,6 +122,8 @@ class GrowthCurve(RegressorMixin, BaseEstimator):
             )
         X, time = self._design(X, reset=True)
         y = regression_target(y, len(X), "GrowthCurve")
+        if len(X) == 1:
+            raise InvalidArgument("X has one visit (n_samples = 1): a growth curve needs several of several subjects")
         self.subjects_, codes = np.unique(self._codes(subject, len(X)), return_inverse=True)
         fit = _core.fit_growth(
             to_tensor(X),

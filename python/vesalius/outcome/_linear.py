@@ -129,6 +129,8 @@ class LinearRegression(_Linear):
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LinearRegression:
         """X [n, p] of numbers; y [n]; sample_weight [n] ≥ 0, counts subjects."""
         X, y, weights = self._prepare(X, y, sample_weight)
+        if self.penalty is None and len(X) == 1:
+            raise InvalidArgument("X has one subject (n_samples = 1): a line needs more, or a penalty")
         options = self._options(**penalty_of(self.penalty, self.alpha, self.l1_ratio))
         fit = _core.fit_linear(to_tensor(X), to_tensor(y), options, None if weights is None else to_tensor(weights))
         self.coef_, self.intercept_ = fit.coef.numpy(), fit.intercept

@@ -190,7 +190,8 @@ class FirthLogisticRegression(LevelClassifier):
 
     def predict(self, X: Any) -> np.ndarray:
         """The class whose probability is at least one half, [n]."""
-        return self.classes_[(self.decision_function(X) > 0).astype(int)]
+        above = self.decision_function(X) > 0
+        return self.classes_[above.astype(int)]
 
     def summary(self) -> pd.DataFrame:
         """coef (log odds ratio), exp(coef), se, chi_squared, p, lower, upper; by the profile, or Wald's with ``interval="wald"``."""

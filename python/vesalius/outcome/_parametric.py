@@ -150,6 +150,10 @@ class ParametricSurvival(BaseEstimator):
             check_finite(X, names)
             if len(X) != n:
                 raise InvalidArgument(f"X has {len(X)} rows and y {n}: they must be of one length")
+            if n == 1:
+                raise InvalidArgument(
+                    "X has one subject (n_samples = 1): coefficients need more; X=None fits a distribution alone"
+                )
             if sample_weight is not None:
                 sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         else:

@@ -50,7 +50,7 @@ def test_equals_statsmodels():
         warnings.simplefilter("ignore")
         peer = MixedLM(y, exog, subject, exog_re=exog[:, :2]).fit(reml=True, method="lbfgs", gtol=1e-10)
     np.testing.assert_allclose(np.r_[m.intercept_, m.coef_], peer.fe_params, rtol=1e-4)
-    np.testing.assert_allclose(m.random_covariance_, peer.cov_re, rtol=1e-3)
+    np.testing.assert_allclose(m.random_covariance_, peer.cov_re, rtol=5e-3)
     assert m.log_likelihood_ == pytest.approx(peer.llf, abs=1e-4) and m.log_likelihood_ >= peer.llf - 1e-8
     np.testing.assert_allclose(m.summary()["se"], peer.bse_fe, rtol=1e-3)
 
@@ -88,7 +88,7 @@ def test_prediction_is_conditioning():
 def test_intervals_cover():
     """Oracle: a simulation from the model: 95 % intervals of the next visit hold 95 % of them, of a subject's curve too."""
     rng = np.random.default_rng(0)
-    n = 400
+    n = 3000
     subject, t = np.repeat(np.arange(n), 4), np.tile([0.0, 1, 2, 3], n)
     b = rng.multivariate_normal([0, 0], [[9, 1], [1, 1]], n)
     curve = 20 + 2 * t + b[subject, 0] + b[subject, 1] * t
@@ -96,9 +96,9 @@ def test_intervals_cover():
     later = pd.DataFrame({"t": np.full(n, 5.0)})
     truth = 30 + b[:, 0] + 5 * b[:, 1]
     band, wide = m.predict_interval(later, np.arange(n)), m.predict_interval(later, np.arange(n), of="observation")
-    assert 0.92 < ((band["lower"] < truth) & (truth < band["upper"])).mean() < 0.98
+    assert 0.935 < ((band["lower"] < truth) & (truth < band["upper"])).mean() < 0.965
     seen = truth + 2 * rng.normal(size=n)
-    assert 0.92 < ((wide["lower"] < seen) & (seen < wide["upper"])).mean() < 0.98
+    assert 0.935 < ((wide["lower"] < seen) & (seen < wide["upper"])).mean() < 0.965
     fresh = m.predict_interval(later)
     assert fresh["standard_error"].iloc[0] == pytest.approx(np.sqrt(9 + 10 + 25), rel=0.1)
     # knowing a subject's visits helps

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "catch.h"
+
+#include <cmath>
+#include <limits>
+
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/zeros.h>
+
+#include <vesalius/core/error.h>
+#include <vesalius/outcome/competing.h>
+#include <vesalius/outcome/detail/log_time_kernel.h>
+#include <vesalius/outcome/growth.h>
+#include <vesalius/outcome/linear.h>
+#include <vesalius/outcome/parametric.h>
+
+using namespace vesalius;
+using namespace vesalius::outcome;
+using vesalius::outcome::detail::Base;
+using vesalius::outcome::detail::Jet;
+
+namespace {
+
+at::Tensor numbers(std::vector<double> values) {
+  return at::from_blob(values.data(), {static_cast<int64_t>(values.size())}, at::kDouble).clone();
+}
+
+}  // namespace
+
+TEST_CASE("Jets of log densities and survival agree with differences", "[oracle: central differences]") {
+  const double h = 1e-4;
+  for (Base base : {Base::extreme, Base::logistic, Base::normal, Base::gamma})
+    for (double z : {-3.0, -0.4, 0.6, 2.5})
+      for (double q : {-1.5, 0.02, 0.8}) {
+        const auto f = [&](double a, double b, bool density) {
+          const Jet x = Jet::variable(a, 0), shape = Jet::variable(b, 2);
+          return density ? outcome::detail::log_density(base, x, shape) : outcome::detail::log_survival(base, x, shape);
+        };
+        for (bool density : {true, false}) {
+          const Jet at = f(z, q, density), up = f(z + h, q, density), down = f(z - h, q, density);
+          CHECK(at.g[0] == Approx((up.v - down.v) / (2 * h)).epsilon(1e-6).margin(1e-8));
+          CHECK(at.h[Jet::pair(0, 0)] == Approx((up.g[0] - down.g[0]) / (2 * h)).epsilon(1e-6).margin(1e-8));
+          CHECK(at.h[Jet::pair(2, 0)] == Approx((up.g[2] - down.g[2]) / (2 * h)).epsilon(1e-6).margin(1e-8));
+          const Jet more = f(z, q + h, density), less = f(z, q - h, density);
+          CHECK(at.g[2] == Approx((more.v - less.v) / (2 * h)).epsilon(1e-6).margin(1e-8));
+          CHECK(at.h[Jet::pair(2, 2)] == Approx((more.g[2] - less.g[2]) / (2 * h)).epsilon(1e-5).margin(1e-7));
+        }
+      }
+}
+
+TEST_CASE("The normal's far tail", "[oracle: Abramowitz, Stegun 26.2: log Φ(−x) at 20 and 40]") {
+  CHECK(outcome::detail::log_normal_cdf(Jet(-20.0)).v == Approx(-203.9171553710972).epsilon(1e-13));
+  CHECK(outcome::detail::log_normal_cdf(Jet(-40.0)).v == Approx(-804.6084420137538).epsilon(1e-13));
+}
+
+TEST_CASE("An exponential without columns: events over time at risk", "[oracle: analytic]") {
+  const double open = std::numeric_limits<double>::infinity();
+  const auto lower = numbers({1, 2, 3, 4}), upper = numbers({1, 2, open, open}), entry = numbers({0, 1, 0, 2});
+  ParametricOptions options;
+  options.family = SurvivalFamily::exponential;
+  const auto fit = fit_parametric({}, lower, upper, options, std::nullopt, entry);
+  CHECK(std::exp(-fit.parameters.item<double>()) == Approx(2.0 / 7).epsilon(1e-10));
+  CHECK(fit.log_likelihood == Approx(2 * std::log(2.0 / 7) - 2).epsilon(1e-10));
+  const auto s = parametric_log_survival(fit, at::zeros({1}, at::kDouble), numbers({0, 3.5}));
+  CHECK(s.const_data_ptr<double>()[0] == 0);
+  CHECK(s.const_data_ptr<double>()[1] == Approx(-1).epsilon(1e-10));
+  const auto median = parametric_quantile(fit, at::zeros({1}, at::kDouble), numbers({0.5}));
+  CHECK(median.item<double>() == Approx(3.5 * std::log(2)).epsilon(1e-10));
+  CHECK_THROWS_AS(fit_parametric({}, lower, numbers({open, open, open, open}), options), InvalidArgument);
+}
+
+TEST_CASE("Cumulative incidence of two causes by hand", "[oracle: by hand]") {
+  const auto f = aalen_johansen(numbers({1, 2, 3, 4}), numbers({1, 2, 0, 1}), 2);
+  const double* incidence = f.incidence.const_data_ptr<double>();
+  CHECK(incidence[2] == Approx(0.25));
+  CHECK(incidence[3] == Approx(0.25));
+  CHECK(incidence[6] == Approx(0.75));
+  CHECK_THROWS_AS(aalen_johansen(numbers({1}), numbers({3}), 2), InvalidArgument);
+}
+
+TEST_CASE("A line through points", "[oracle: by hand]") {
+  const auto fit = fit_linear(numbers({0, 1, 2, 3}).view({4, 1}), numbers({1, 3, 4, 8}));
+  CHECK(fit.intercept == Approx(0.7));
+  CHECK(fit.coef.item<double>() == Approx(2.2));
+  CHECK(fit.sigma == Approx(std::sqrt(0.9)));
+}
