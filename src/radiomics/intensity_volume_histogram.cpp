@@ -47,6 +47,8 @@ Value volume_difference(const Volume& v) {
 }
 Value intensity_difference(const Volume& v) { return intensity_10(v).value - intensity_90(v).value; }
 
+Value area(const Volume& v) { return v.high == v.low ? undefined(kNoRange) : Value(v.area); }
+
 constexpr Row<Volume> kTable[] = {
     // {tag, IBSI code, title, unit, formula, section, PyRadiomics}, function
     {{"ivh_v10", "BC2M", "Volume fraction at 10% intensity", "1",
@@ -63,6 +65,9 @@ constexpr Row<Volume> kTable[] = {
     {{"ivh_diff_i10_i90", "CNV2", "Intensity difference between 10% and 90% volume", "intensity", R"(I_{10} - I_{90})",
       "3.5.4", ""},
      intensity_difference},
+    {{"ivh_auc", "9CMM", "Area under the intensity-volume histogram curve", "1",
+      R"(\sum_i \tfrac{1}{2} (\nu_i + \nu_{i+1}) (\gamma_{i+1} - \gamma_i))", "3.5.5", ""},
+     area},
 };
 
 constexpr double kWhole = 9007199254740992.0;  // 2^53: beyond it every double is whole, and levels may overflow

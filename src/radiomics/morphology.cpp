@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cmath>
+#include <map>
 #include <numbers>
-
-#include <ATen/ops/from_blob.h>
-#include <ATen/ops/linalg_eigvalsh.h>
+#include <utility>
 
 #include <vesalius/image/detail/marching_cubes_kernel.h>
 #include <vesalius/radiomics/detail/convex_hull_kernel.h>
 #include <vesalius/radiomics/detail/ellipsoid_kernel.h>
+#include <vesalius/radiomics/detail/enclosing_kernel.h>
+#include <vesalius/radiomics/detail/vectorised.h>
 
 #include "radiomics/autocorrelation.h"
 #include "radiomics/family.h"
@@ -17,9 +19,11 @@ namespace morphology {
 
 /// What the features are made of, in mm.
 struct Shape {
-  double volume = 0, area = 0;          ///< of the mesh
-  double voxel_volume = 0;              ///< N_v times a voxel's
-  double box_volume = 0, box_area = 0;  ///< of the mesh's axis-aligned bounding box
+  double volume = 0, area = 0;                    ///< of the mesh
+  double voxel_volume = 0;                        ///< N_v times a voxel's
+  double box_volume = 0, box_area = 0;            ///< of the mesh's axis-aligned bounding box
+  double oriented_volume = 0, oriented_area = 0;  ///< of a small box in any direction around the mesh
+  std::array<double, 3> enclosing{};              ///< semi-axes of the smallest ellipsoid around the mesh, ascending
   double hull_volume = 0, hull_area = 0, diameter = 0;
   std::array<double, 3> variances{};           ///< of the voxels' centres along the principal axes, largest first
   double centre_shift = 0;                     ///< NaN if the intensities add up to 0
@@ -68,6 +72,14 @@ Value volume_density_ellipsoid(const Shape& s) {
 Value area_density_ellipsoid(const Shape& s) {
   if (s.variances[2] == 0) return undefined(kFlat);
   return s.area / detail::ellipsoid_area(semi_axis(s, 0), semi_axis(s, 1), semi_axis(s, 2));
+}
+Value volume_density_oriented_box(const Shape& s) { return s.volume / s.oriented_volume; }
+Value area_density_oriented_box(const Shape& s) { return s.area / s.oriented_area; }
+Value volume_density_enclosing(const Shape& s) {
+  return 3 * s.volume / (4 * std::numbers::pi * s.enclosing[0] * s.enclosing[1] * s.enclosing[2]);
+}
+Value area_density_enclosing(const Shape& s) {
+  return s.area / detail::ellipsoid_area(s.enclosing[2], s.enclosing[1], s.enclosing[0]);
 }
 Value volume_density_hull(const Shape& s) { return s.volume / s.hull_volume; }
 Value area_density_hull(const Shape& s) { return s.area / s.hull_area; }
@@ -130,6 +142,12 @@ constexpr Row<Shape> kTable[] = {
      volume_density_box},
     {{"morph_area_dens_aabb", "R59B", "Area density (axis-aligned bounding box)", "1", R"(A / A_{aabb})", "3.1.18", ""},
      area_density_box},
+    {{"morph_vol_dens_ombb", "ZH1A", "Volume density (oriented minimum bounding box)", "1", R"(V / V_{ombb})", "3.1.19",
+      ""},
+     volume_density_oriented_box},
+    {{"morph_area_dens_ombb", "IQYR", "Area density (oriented minimum bounding box)", "1", R"(A / A_{ombb})", "3.1.20",
+      ""},
+     area_density_oriented_box},
     {{"morph_vol_dens_aee", "6BDE", "Volume density (approximate enclosing ellipsoid)", "1",
       R"(3 V / (4 \pi a b c),\ a = 2 \sqrt{\lambda_{major}}, \ldots)", "3.1.21", ""},
      volume_density_ellipsoid},
@@ -137,6 +155,12 @@ constexpr Row<Shape> kTable[] = {
       R"(A / A_{aee},\ A_{aee} = 4 \pi a b \sum_{\nu=0}^{20} \frac{(\alpha\beta)^\nu}{1 - 4\nu^2} P_\nu(\frac{\alpha^2 + \beta^2}{2\alpha\beta}))",
       "3.1.22", ""},
      area_density_ellipsoid},
+    {{"morph_vol_dens_mvee", "SWZ1", "Volume density (minimum volume enclosing ellipsoid)", "1", R"(V / V_{mvee})",
+      "3.1.23", ""},
+     volume_density_enclosing},
+    {{"morph_area_dens_mvee", "BRI8", "Area density (minimum volume enclosing ellipsoid)", "1", R"(A / A_{mvee})",
+      "3.1.24", ""},
+     area_density_enclosing},
     {{"morph_vol_dens_conv_hull", "R3ER", "Volume density (convex hull)", "1", R"(V / V_{convex})", "3.1.25", ""},
      volume_density_hull},
     {{"morph_area_dens_conv_hull", "7T7F", "Area density (convex hull)", "1", R"(A / A_{convex})", "3.1.26", ""},
@@ -154,27 +178,65 @@ constexpr Row<Shape> kTable[] = {
      geary},
 };
 
+/// The directions across which the hull has most of its surface, and the image's axes: boxes are tried along them.
+std::vector<detail::Vector3> chief_normals(std::vector<detail::Vector3> normals) {
+  constexpr size_t kMost = 16;
+  for (auto& n : normals)  // of a direction and its opposite one
+    if (n[0] < 0 || (n[0] == 0 && (n[1] < 0 || (n[1] == 0 && n[2] < 0)))) n = {-n[0], -n[1], -n[2]};
+  // Facets of more than three corners come as several triangles: equal normals but for their lengths (areas).
+  const auto key = [](const detail::Vector3& n) {
+    const auto u = detail::unit3(n);
+    return std::array{std::llround(u[0] * 1e6), std::llround(u[1] * 1e6), std::llround(u[2] * 1e6)};
+  };
+  std::map<std::array<long long, 3>, detail::Vector3> sums;
+  for (const auto& n : normals) {
+    auto& sum = sums[key(n)];
+    for (int a = 0; a < 3; ++a) sum[a] += n[a];
+  }
+  std::vector<detail::Vector3> out;
+  for (const auto& [k, n] : sums) out.push_back(n);
+  const auto larger = [](const detail::Vector3& a, const detail::Vector3& b) {
+    return std::pair{detail::dot3(a, a), a} > std::pair{detail::dot3(b, b), b};
+  };
+  const size_t kept = std::min(kMost, out.size());
+  std::ranges::partial_sort(out, out.begin() + static_cast<std::ptrdiff_t>(kept), larger);
+  out.resize(kept);
+  out.insert(out.end(), {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}});
+  return out;
+}
+
 void fill_hull(Shape& s, const Roi& roi) {
   const Vec3& spacing = roi.geometry().spacing;
   const auto in_mm = [&](const detail::Lattice& p) {
     return image::detail::Point{0.5 * p[0] * spacing[0], 0.5 * p[1] * spacing[1], 0.5 * p[2] * spacing[2]};
   };
   const detail::ConvexHull hull(detail::hull_candidates(roi.ranges().data(), roi.geometry().size));
+  std::vector<detail::Vector3> normals;
   for (const auto& corners : hull.triangles()) {
     const image::detail::Triangle t{in_mm(corners[0]), in_mm(corners[1]), in_mm(corners[2])};
-    s.hull_area += image::detail::triangle_area(t);
+    normals.push_back(image::detail::cross(image::detail::subtract(t[1], t[0]), image::detail::subtract(t[2], t[0])));
+    s.hull_area += 0.5 * std::sqrt(detail::dot3(normals.back(), normals.back()));
     s.hull_volume += image::detail::dot(t[0], image::detail::cross(t[1], t[2])) / 6;
   }
   s.hull_volume = std::abs(s.hull_volume);
-  std::vector<image::detail::Point> corners;
+  std::vector<detail::Vector3> corners;
   for (const auto& p : hull.vertices()) corners.push_back(in_mm(p));
   double longest = 0;
-  for (size_t i = 0; i < corners.size(); ++i)
-    for (size_t j = 0; j < i; ++j) {
-      const auto d = image::detail::subtract(corners[i], corners[j]);
-      longest = std::max(longest, image::detail::dot(d, d));
+  detail::vectorised([&] {
+    for (size_t i = 0; i < corners.size(); ++i) {
+      const detail::Vector3 a = corners[i];
+      for (size_t j = 0; j < i; ++j) {
+        const double u = corners[j][0] - a[0], v = corners[j][1] - a[1], w = corners[j][2] - a[2];
+        const double d = u * u + v * v + w * w;
+        longest = d > longest ? d : longest;
+      }
     }
+  });
   s.diameter = std::sqrt(longest);
+  const auto [a, b, c] = detail::small_box(corners, chief_normals(std::move(normals))).lengths;
+  s.oriented_volume = a * b * c;
+  s.oriented_area = 2 * (a * b + a * c + b * c);
+  detail::vectorised([&] { s.enclosing = detail::enclosing_ellipsoid(corners); });
 }
 
 /// Sums of voxel indices are exact in int64; products of them with intensities are not, and needn't be.
@@ -219,8 +281,9 @@ void fill_moments(Shape& s, const Roi& roi) {
     shift += d * d;
   }
   s.centre_shift = weight != 0 ? std::sqrt(shift) : std::nan("");
-  const at::Tensor eigenvalues = at::linalg_eigvalsh(at::from_blob(covariance, {3, 3}, at::kDouble)).contiguous();
-  const double* ascending = eigenvalues.const_data_ptr<double>();
+  const detail::Vector3 ascending = detail::eigenvalues3({{{covariance[0], covariance[1], covariance[2]},
+                                                           {covariance[3], covariance[4], covariance[5]},
+                                                           {covariance[6], covariance[7], covariance[8]}}});
   // A flat region's smallest variance comes out as ±1e-16 of the largest, or so: it is 0.
   for (int a = 0; a < 3; ++a) s.variances[a] = ascending[2 - a] > 1e-12 * ascending[2] ? ascending[2 - a] : 0;
 }

@@ -24,9 +24,9 @@ std::optional<Box> scan(const T* voxels, int64_t nz, int64_t ny, int64_t nx, T l
   for (int64_t z = 0; z < nz; ++z)
     for (int64_t y = 0; y < ny; ++y) {
       const T* row = voxels + (z * ny + y) * nx;
-      bool any = false;
-      for (int64_t x = 0; x < nx; ++x) any |= row[x] == label;
-      if (!any) continue;
+      T any = 0;
+      for (int64_t x = 0; x < nx; ++x) any |= static_cast<T>(row[x] == label);
+      if (any == 0) continue;
       low[0] = std::min(low[0], z), high[0] = z;
       low[1] = std::min(low[1], y), high[1] = std::max(high[1], y);
       int64_t first = 0, last = nx - 1;
@@ -132,8 +132,10 @@ std::optional<Box> box_of(const at::Tensor& labels, int64_t label) {
   std::optional<Box> box;
   AT_DISPATCH_INTEGRAL_TYPES_AND(at::kUInt16, dense.scalar_type(), "box_of", [&] {
     if (static_cast<int64_t>(static_cast<scalar_t>(label)) == label)
-      box = scan(dense.const_data_ptr<scalar_t>(), dense.size(0), dense.size(1), dense.size(2),
-                 static_cast<scalar_t>(label));
+      detail::vectorised([&] {
+        box = scan(dense.const_data_ptr<scalar_t>(), dense.size(0), dense.size(1), dense.size(2),
+                   static_cast<scalar_t>(label));
+      });
   });
   return box;
 }

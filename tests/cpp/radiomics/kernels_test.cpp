@@ -9,6 +9,7 @@
 #include <vesalius/image/detail/marching_cubes_kernel.h>
 #include <vesalius/radiomics/detail/convex_hull_kernel.h>
 #include <vesalius/radiomics/detail/ellipsoid_kernel.h>
+#include <vesalius/radiomics/detail/enclosing_kernel.h>
 #include <vesalius/radiomics/detail/fft_kernel.h>
 #include <vesalius/radiomics/detail/glcm_features_kernel.h>
 #include <vesalius/radiomics/detail/glcm_kernel.h>
@@ -269,4 +270,88 @@ TEST_CASE("means over balls", "[oracle: every voxel of the ball]") {
           }
       CHECK(worst < 1e-10);
     }
+}
+
+namespace {
+
+/// Turned by angles about the three axes.
+Vector3 turned(const Vector3& p, double a, double b, double c) {
+  Vector3 q{p[0], std::cos(a) * p[1] - std::sin(a) * p[2], std::sin(a) * p[1] + std::cos(a) * p[2]};
+  q = {std::cos(b) * q[0] + std::sin(b) * q[2], q[1], -std::sin(b) * q[0] + std::cos(b) * q[2]};
+  return {std::cos(c) * q[0] - std::sin(c) * q[1], std::sin(c) * q[0] + std::cos(c) * q[1], q[2]};
+}
+std::vector<Vector3> box_corners(double a, double b, double c) {
+  std::vector<Vector3> out;
+  for (int k = 0; k < 8; ++k) out.push_back({k & 1 ? a : 0, k & 2 ? b : 0, k & 4 ? c : 0});
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("eigenvalues", "[oracle: closed form]") {
+  const Vector3 e = eigenvalues3({{{2, 1, 0}, {1, 2, 0}, {0, 0, 5}}});
+  CHECK(e[0] == Approx(1));
+  CHECK(e[1] == Approx(3));
+  CHECK(e[2] == Approx(5));
+  const Vector3 flat = eigenvalues3({{{1, 1, 1}, {1, 1, 1}, {1, 1, 1}}});
+  CHECK(flat[2] == Approx(3));
+  CHECK(std::abs(flat[0]) < 1e-12);
+}
+
+TEST_CASE("oriented boxes", "[oracle: a box turned is the box itself]") {
+  for (const double angle : {0.0, 0.3, 1.1}) {
+    auto points = box_corners(2, 3, 7);
+    points.push_back({1, 1.5, 3});
+    for (auto& p : points) p = turned(p, angle, 0.7 * angle, -0.2 * angle);
+    // One of its directions is enough: calipers find the other two.
+    auto lengths = smallest_box_along(points, turned({0, 0, 1}, angle, 0.7 * angle, -0.2 * angle)).lengths;
+    std::sort(lengths.begin(), lengths.end());
+    CHECK(lengths[0] == Approx(2));
+    CHECK(lengths[1] == Approx(3));
+    CHECK(lengths[2] == Approx(7));
+  }
+}
+
+TEST_CASE("oriented boxes hold every point", "[invariant]") {
+  std::mt19937 random(11);
+  std::normal_distribution<double> normal;
+  for (int repeat = 0; repeat < 40; ++repeat) {
+    std::vector<Vector3> points(5 + repeat);
+    for (auto& p : points) p = turned({3 * normal(random), normal(random), 0.5 * normal(random)}, 0.4, 1.0, repeat);
+    const auto box = small_box(points, {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}});
+    Vector3 low, high;
+    low.fill(INFINITY), high.fill(-INFINITY);
+    for (int a = 0; a < 3; ++a) {
+      double least = INFINITY, most = -INFINITY;
+      for (const auto& p : points) {
+        least = std::min(least, dot3(p, box.axes[a])), most = std::max(most, dot3(p, box.axes[a]));
+        low[a] = std::min(low[a], p[a]), high[a] = std::max(high[a], p[a]);
+      }
+      CHECK(most - least == Approx(box.lengths[a]));
+      CHECK(dot3(box.axes[a], box.axes[(a + 1) % 3]) == Approx(0).margin(1e-12));
+    }
+    CHECK(box.volume() <= (high[0] - low[0]) * (high[1] - low[1]) * (high[2] - low[2]) * (1 + 1e-9));
+  }
+}
+
+TEST_CASE("enclosing ellipsoids", "[oracle: closed form]") {
+  // A box's is the ball around the cube, stretched with it.
+  auto axes = enclosing_ellipsoid(box_corners(2, 4, 6));
+  for (int a = 0; a < 3; ++a) CHECK(axes[a] == Approx((a + 1) * std::sqrt(3.0)).epsilon(1e-5));
+  // The regular simplex' is its circumscribed ball.
+  axes = enclosing_ellipsoid({{1, 1, 1}, {1, -1, -1}, {-1, 1, -1}, {-1, -1, 1}});
+  for (double a : axes) CHECK(a == Approx(std::sqrt(3.0)).epsilon(1e-5));
+  // Many points of an ellipsoid, and some inside.
+  std::mt19937 random(12);
+  std::normal_distribution<double> normal;
+  std::vector<Vector3> points;
+  for (int k = 0; k < 3000; ++k) {
+    const Vector3 u = unit3({normal(random), normal(random), normal(random)});
+    const double inside = k % 3 == 0 ? 0.9 : 1;
+    points.push_back(turned({2 * inside * u[0] + 5, 3 * inside * u[1], 10 * inside * u[2]}, 0.5, 0.2, 0.9));
+  }
+  axes = enclosing_ellipsoid(points);
+  CHECK(axes[0] == Approx(2).epsilon(2e-3));
+  CHECK(axes[1] == Approx(3).epsilon(2e-3));
+  CHECK(axes[2] == Approx(10).epsilon(2e-3));
 }

@@ -74,7 +74,9 @@ void compare(const Region<T>& region, int64_t from, int64_t to, bool in_slice) {
     vectorised([&] {
       for_each_long_run<T, uint16_t>(box, offset, from, to, [&](int64_t i, int64_t n) { ++runs[{i, n, 0}]; });
     });
-    naive::for_each_run(plain, step, [&](int64_t i, int64_t n) { if (n > 1) ++expected_runs[{i, n, 0}]; });
+    naive::for_each_run(plain, step, [&](int64_t i, int64_t n) {
+      if (n > 1) ++expected_runs[{i, n, 0}];
+    });
     CHECK((runs == expected_runs));
   }
 
@@ -142,7 +144,8 @@ TEST_CASE("city-block distance to the border", "[oracle: every outside voxel tri
     return z >= 0 && z < 5 && y >= 0 && y < 6 && x >= 0 && x < 7 && region.voxels[(z * 6 + y) * 7 + x];
   };
   std::vector<char> mask(region.voxels.begin(), region.voxels.end());
-  const auto distance = border_distance(reinterpret_cast<const bool*>(mask.data()), size, region.ranges.data(), 0, 5, false);
+  const auto distance =
+      border_distance(reinterpret_cast<const bool*>(mask.data()), size, region.ranges.data(), 0, 5, false);
   bool equal = true;
   for (int64_t z = 0; z < 5; ++z)
     for (int64_t y = 0; y < 6; ++y)
@@ -152,8 +155,7 @@ TEST_CASE("city-block distance to the border", "[oracle: every outside voxel tri
         for (int64_t c = -1; c <= 5; ++c)
           for (int64_t b = -1; b <= 6; ++b)
             for (int64_t a = -1; a <= 7; ++a)
-              if (!inside(c, b, a))
-                nearest = std::min(nearest, std::abs(c - z) + std::abs(b - y) + std::abs(a - x));
+              if (!inside(c, b, a)) nearest = std::min(nearest, std::abs(c - z) + std::abs(b - y) + std::abs(a - x));
         equal = equal && distance.first()[z * distance.slice() + y * distance.row() + x] == nearest;
       }
   CHECK(equal);

@@ -16,6 +16,15 @@ DATA = Path(__file__).parents[2] / "data" / "radiomics" / "ibsi1"
 SLICES = ["2D_avg", "2D_comb", "2_5D_avg", "2_5D_comb"]
 VOLUME = ["3D_avg", "3D_comb"]
 
+#: Features that the manual defines without reference values, and which peers leave out.
+WITHOUT_VALUES = {
+    "morph_vol_dens_ombb",
+    "morph_area_dens_ombb",
+    "morph_vol_dens_mvee",
+    "morph_area_dens_mvee",
+    "ivh_auc",
+}
+
 #: configs.json as our settings.
 _D = vs.radiomics.Settings(
     resample=(2, 2, 2), round_intensities=True, outlier_sigma=3, bin_count=32, aggregation=VOLUME

@@ -91,6 +91,7 @@ def volume_histogram(x: np.ndarray, levels: np.ndarray) -> dict[str, float]:
         "ivh_i90": i[90],
         "ivh_diff_v10_v90": v[10] - v[90],
         "ivh_diff_i10_i90": i[10] - i[90],
+        "ivh_auc": np.trapezoid(nu, gamma),
     }
 
 

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <unordered_map>
 #include <vector>
 
 #include <vesalius/radiomics/detail/level_box.h>
@@ -81,7 +80,10 @@ inline std::vector<Lattice> hull_candidates(const RowRange* ranges, const std::a
 class ConvexHull {
  public:
   /// `points` must span three dimensions, as any mesh does.
-  explicit ConvexHull(std::vector<Lattice> points) : points_(std::move(points)) { build(); }
+  explicit ConvexHull(std::vector<Lattice> points)
+      : points_(std::move(points)), starting_at_(points_.size()), ending_at_(points_.size()) {
+    build();
+  }
 
   /// Corners of the triangles, counter-clockwise from outside.
   std::vector<std::array<Lattice, 3>> triangles() const {
@@ -91,10 +93,13 @@ class ConvexHull {
     return out;
   }
   std::vector<Lattice> vertices() const {
+    std::vector<char> used(points_.size(), 0);
+    for (const Face& f : faces_)
+      if (f.alive)
+        for (int v : f.v) used[v] = 1;
     std::vector<Lattice> out;
-    for (const auto& t : triangles()) out.insert(out.end(), t.begin(), t.end());
-    std::sort(out.begin(), out.end());
-    out.erase(std::unique(out.begin(), out.end()), out.end());
+    for (size_t k = 0; k < used.size(); ++k)
+      if (used[k]) out.push_back(points_[k]);
     return out;
   }
 
@@ -207,21 +212,20 @@ class ConvexHull {
       for (int i = 0; i < 3; ++i)
         if (faces_[faces_[s].beyond[i]].alive)
           horizon.push_back({faces_[s].v[i], faces_[s].v[(i + 1) % 3], faces_[s].beyond[i]});
-    std::unordered_map<int, int> starting_at, ending_at;
     std::vector<int> fresh;
     for (const Edge& e : horizon) {
       const int f = add_face(e.from, e.to, apex);
       fresh.push_back(f);
-      starting_at[e.from] = f;
-      ending_at[e.to] = f;
+      starting_at_[e.from] = f;
+      ending_at_[e.to] = f;
       faces_[f].beyond[0] = e.beyond;
       Face& other = faces_[e.beyond];
       for (int i = 0; i < 3; ++i)
         if (other.v[i] == e.to && other.v[(i + 1) % 3] == e.from) other.beyond[i] = f;
     }
     for (int f : fresh) {
-      faces_[f].beyond[1] = starting_at[faces_[f].v[1]];
-      faces_[f].beyond[2] = ending_at[faces_[f].v[0]];
+      faces_[f].beyond[1] = starting_at_[faces_[f].v[1]];
+      faces_[f].beyond[2] = ending_at_[faces_[f].v[0]];
     }
     for (int s : seen) faces_[s].outside = {};
     distribute(orphans, fresh);
@@ -230,6 +234,7 @@ class ConvexHull {
   std::vector<Lattice> points_;
   std::vector<Face> faces_;
   std::vector<int> pending_;
+  std::vector<int> starting_at_, ending_at_;  // the new face whose edge of the horizon starts or ends at a point
 };
 
 }  // namespace vesalius::radiomics::detail
