@@ -2,6 +2,7 @@
 #include "bind_outcome.h"
 
 #include <vesalius/outcome/cox.h>
+#include <vesalius/outcome/cox_path.h>
 #include <vesalius/outcome/cox_residuals.h>
 #include <vesalius/outcome/fine_gray.h>
 
@@ -69,9 +70,24 @@ void bind_fit(py::module_& m) {
           }));
   m.def("fit_cox", py::overload_cast<const at::Tensor&, const CoxOutcome&, const CoxOptions&>(&fit_cox), py::arg("x"),
         py::arg("outcome"), py::arg("options"), ReleaseGil());
+  m.def("cox_firth_intervals", &cox_firth_intervals, py::arg("fit"), py::arg("x"), py::arg("outcome"),
+        py::arg("options"), py::arg("drop"), ReleaseGil());
   m.def("predict_cox", &predict_cox, py::arg("fit"), py::arg("x"), ReleaseGil());
   m.def("cox_cumulative_hazard", &cox_cumulative_hazard, py::arg("fit"), py::arg("linear_predictor"), py::arg("times"),
         py::arg("strata") = OptionalTensor{}, ReleaseGil());
+}
+
+void bind_path(py::module_& m) {
+  py::class_<CoxPath>(m, "CoxPath")
+      .def_readonly("alphas", &CoxPath::alphas)
+      .def_readonly("coef", &CoxPath::coef)
+      .def_readonly("mean", &CoxPath::mean)
+      .def_readonly("deviance_ratio", &CoxPath::deviance_ratio)
+      .def_readonly("rounds", &CoxPath::rounds);
+  m.def("cox_path", &cox_path, py::arg("x"), py::arg("outcome"), py::arg("options"),
+        py::arg("alphas") = OptionalTensor{}, py::arg("count") = 100, py::arg("min_ratio") = 1e-4, ReleaseGil());
+  m.def("cox_log_likelihoods", &cox_log_likelihoods, py::arg("x"), py::arg("outcome"), py::arg("options"),
+        py::arg("coef"), ReleaseGil());
 }
 
 void bind_fine_gray(py::module_& m) {
@@ -105,4 +121,5 @@ void bind_outcome_cox(py::module_& m) {
   bind_fit(m);
   bind_residuals(m);
   bind_fine_gray(m);
+  bind_path(m);
 }

@@ -8,9 +8,10 @@
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/index_select.h>
 #include <ATen/ops/mm.h>
-#include <ATen/ops/mv.h>
 
 #include <vesalius/core/error.h>
+
+#include "outcome/products.h"
 
 namespace vesalius::outcome {
 
@@ -214,24 +215,10 @@ void throw_dependent(const FitOptions& options, int64_t column) {
 
 void multiply(const at::Tensor& x, bool transposed, const std::vector<double>& v, std::vector<double>& out) {
   const int64_t n = x.size(0), p = x.size(1);
-  if (n * p > kSmallProduct) {
-    auto result = at::from_blob(out.data(), {static_cast<int64_t>(out.size())}, at::kDouble);
-    at::mv_out(result, transposed ? x.t() : x,
-               at::from_blob(const_cast<double*>(v.data()), {static_cast<int64_t>(v.size())}, at::kDouble));
-    return;
-  }
-  const double* row = x.const_data_ptr<double>();
-  if (transposed) std::fill(out.begin(), out.end(), 0.0);
-  for (int64_t i = 0; i < n; ++i, row += p) {
-    if (transposed) {
-      const double factor = v[i];
-      for (int64_t j = 0; j < p; ++j) out[j] += factor * row[j];
-    } else {
-      double sum = 0;
-      for (int64_t j = 0; j < p; ++j) sum += row[j] * v[j];
-      out[i] = sum;
-    }
-  }
+  if (transposed)
+    columns_times(x.const_data_ptr<double>(), n, p, v.data(), 1, n, out.data());
+  else
+    rows_times(x.const_data_ptr<double>(), n, p, v.data(), 1, out.data(), n);
 }
 
 void weighted_crossproduct(const at::Tensor& x, const std::vector<int64_t>& set, const double* weights,

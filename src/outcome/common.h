@@ -45,7 +45,7 @@ void check_options(const FitOptions& options);
 /// For fits without a penalty. @throws InvalidArgument naming constant columns, or n ≤ p
 void check_estimable(const Standardised& columns, int64_t n, int64_t free, const FitOptions& options);
 
-/// out = x v, or xᵀ v. Small ones are done here: BLAS would wake its threads for them, which costs ten times the product.
+/// out = x v, or xᵀ v, in one pass over x.
 void multiply(const at::Tensor& x, bool transposed, const std::vector<double>& v, std::vector<double>& out);
 /// xᵀ diag(w) x for the chosen columns, row-major.
 void weighted_crossproduct(const at::Tensor& x, const std::vector<int64_t>& set, const double* weights,

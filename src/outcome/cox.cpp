@@ -43,9 +43,14 @@ CoxFit fit_cox(const at::Tensor& x_in, const CoxOutcome& outcome, const CoxOptio
   CoxModel model(problem);
   CoxFit fit;
   std::vector<double> b(static_cast<size_t>(x.size(1)), 0.0);
-  fit.log_likelihood_null = -model.total() * model.value(b);
-  solve_into(model, problem.columns, options, b, fit);
-  fit.log_likelihood = -model.total() * model.value(b);
+  if (options.firth) {
+    solve_firth(problem, options, b, fit);
+    model.value(b);
+  } else {
+    fit.log_likelihood_null = -model.total() * model.value(b);
+    solve_into(model, problem.columns, options, b, fit);
+    fit.log_likelihood = -model.total() * model.value(b);
+  }
   std::vector<double> increments, correction;
   problem.partial().increments(increments, correction);
   cox_baseline(problem, data, increments, problem.partial().shift(), fit);

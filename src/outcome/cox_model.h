@@ -79,6 +79,8 @@ std::vector<double> inverse_of_factor(const std::vector<double>& l, int64_t n);
 /// Newton or, with a penalty, proximal Newton from b to the minimum; fills covariance, score test and iterations.
 void solve_into(CoxModel& model, const Standardised& columns, const CoxOptions& options, std::vector<double>& b,
                 CoxFit& fit);
+/// The same with Firth's penalty.
+void solve_firth(const CoxProblem& problem, const CoxOptions& options, std::vector<double>& b, CoxFit& fit);
 /// Baseline at the centre of the columns from its increments times exp(−shift), at the last evaluation.
 void cox_baseline(const CoxProblem& problem, const CoxData& data, const std::vector<double>& increments, double shift,
                   CoxFit& fit);

@@ -57,6 +57,11 @@ VESALIUS_API CoxFit fit_cox(const at::Tensor& x, const at::Tensor& time, const a
                             const CoxOptions& options = {}, const std::optional<at::Tensor>& weights = std::nullopt,
                             const std::optional<at::Tensor>& strata = std::nullopt);
 
+/// Where the penalised likelihood of a Firth fit, maximised over the other coefficients, has dropped by `drop` (half the
+/// quantile of chi-squared with one degree of freedom): float64 [p, 2].
+VESALIUS_API at::Tensor cox_firth_intervals(const CoxFit& fit, const at::Tensor& x, const CoxOutcome& outcome,
+                                            const CoxOptions& options, double drop);
+
 /// Linear predictors [n] of x [n, p].
 VESALIUS_API at::Tensor predict_cox(const CoxFit& fit, const at::Tensor& x);
 

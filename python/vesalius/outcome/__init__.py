@@ -6,6 +6,7 @@ from __future__ import annotations
 from . import metrics, validation
 from ._competing import AalenJohansen, GrayTest, gray_test
 from ._cox import CoxPH
+from ._cox_net import CoxNet, CoxNetCV
 from ._curves import KaplanMeier, LogRank, NelsonAalen, RestrictedMean, log_rank, restricted_mean
 from ._data import survival_array
 from ._fine_gray import FineGray
@@ -20,6 +21,8 @@ from .validation import bootstrap_interval, nested_cross_validation, permutation
 
 __all__ = [
     "AalenJohansen",
+    "CoxNet",
+    "CoxNetCV",
     "CoxPH",
     "FineGray",
     "FirthLogisticRegression",

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from .._vesalius import outcome as _core
-from ..errors import InvalidArgument, NotSupported
+from ..errors import InvalidArgument
 from ._data import (
     check_finite,
     check_numeric,
@@ -168,8 +168,6 @@ class CoxPH(BaseEstimator):
         """X, outcome and options as the core takes them."""
         if self.ties not in ("efron", "breslow", "exact"):
             raise InvalidArgument(f"ties must be 'efron', 'breslow' or 'exact'; it is {self.ties!r}")
-        if self.firth:
-            raise NotSupported("Firth's correction comes with the next version: use penalty='l2' meanwhile")
         names = names_of(self, X.shape[1])
         check_finite(X, names)
         event, time, start = start_stop_outcome(y, entry)
@@ -261,6 +259,33 @@ class CoxPH(BaseEstimator):
         estimates are biased on purpose. Bootstrap the whole pipeline instead."""
         check_is_fitted(self)
         return coefficient_table(names_of(self, self.n_features_in_), self.coef_, self.covariance_, confidence)
+
+    def profile_intervals(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        confidence: float = 0.95,
+        sample_weight: Any = None,
+        strata: Any = None,
+        entry: Any = None,
+        offset: Any = None,
+    ) -> pd.DataFrame:
+        """Profile-likelihood limits of a fit with ``firth=True``, on its data: columns coef, lower, upper. Under separation those of
+        :meth:`summary` (Wald's) are too wide to one side and too narrow to the other; these hold their level."""
+        from scipy.stats import chi2
+
+        check_is_fitted(self)
+        if not self.firth:
+            raise InvalidArgument("profile_intervals needs a fit with firth=True")
+        if not 0 < confidence < 1:
+            raise InvalidArgument(f"confidence must be between 0 and 1; it is {confidence!r}")
+        x, outcome, options = self._again(X, y, sample_weight, strata, entry, offset)
+        limits = _core.cox_firth_intervals(self.fit_, x, outcome, options, float(chi2.ppf(confidence, 1) / 2)).numpy()
+        return pd.DataFrame(
+            {"coef": self.coef_, "lower": limits[:, 0], "upper": limits[:, 1]},
+            index=names_of(self, self.n_features_in_),
+        )
 
     def residuals(
         self,
@@ -390,7 +415,9 @@ class CoxPH(BaseEstimator):
             "wald": float(self.coef_ @ np.linalg.solve(self.covariance_, self.coef_)),
             "score": self.fit_.score_test,
         }
-        if np.isnan(self.fit_.score_test):
+        if self.firth:
+            del values["score"]
+        elif np.isnan(self.fit_.score_test):
             warnings.warn(
                 "the score test was left out of a fit of this size: fit with score_test=True", UserWarning, stacklevel=2
             )

@@ -220,6 +220,11 @@ class PartialLikelihood : public RiskModel {
     return strict;
   }
 
+  /// In place of evaluate(): what is wanted of `expected` doesn't depend on the scale of the risks.
+  void set_relative_risks(const double* risk) {
+    for (size_t i = 0; i < w_.size(); ++i) risk_[i] = w_[i] * risk[i];
+  }
+
   double shift() const { return shift_; }
   bool efron() const { return efron_; }
   const RiskOrder& order() const { return order_; }
