@@ -390,7 +390,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--configuration", help="2d, 3d_fullres or 3d_lowres (default: 3d_fullres where there is one)")
     command.add_argument("--folds", nargs="+", default=["0"], help="of five, or all (default: 0)")
     command.add_argument("--preset", default="plain", help="plain, resenc_m, resenc_l, resenc_xl, or small for CPUs")
-    command.add_argument("--epochs", type=int, help="default 1000 (small: 60)")
+    command.add_argument("--epochs", type=int, help="default 1000 (small: 100)")
     command.add_argument("--minutes", type=float, help="as many epochs as fit, for each fold")
     command.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 (default: cuda where there is one)")
     command.add_argument("--precision", default="auto", help="fp32, bf16, fp16 (default: what the device does well)")

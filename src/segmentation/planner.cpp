@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include <vesalius/core/error.h>
@@ -25,6 +26,7 @@ struct Budget {
   bool residual;
   double dataset_covered;  // by one batch, at most
   int64_t base_features, max_features_3d, max_features_2d;
+  int64_t max_batch = std::numeric_limits<int64_t>::max();
 };
 
 Budget budget_of(PlannerPreset preset) {
@@ -38,7 +40,7 @@ Budget budget_of(PlannerPreset preset) {
     case PlannerPreset::small:
       // Two CPU cores: half the features cost a quarter of the multiplications, and a small batch gives more steps in
       // the same time.
-      return {560e6, 85e6, 8, 0.25, false, 0.05, 16, 128, 256};
+      return {560e6, 85e6, 8, 0.25, false, 0.05, 16, 128, 256, 2};
     default:
       return {560e6, 85e6, 8, 8, false, 0.05, 32, 320, 512};
   }
@@ -126,7 +128,7 @@ class Planner {
     }
     const double fitting = detail::round_even(reference / estimate * reference_batch);
     const double covering = detail::round_even(dataset_voxels * budget_.dataset_covered / product(out.patch_size));
-    out.batch_size = std::max(static_cast<int64_t>(std::min(fitting, covering)), kMinBatch);
+    out.batch_size = std::clamp(static_cast<int64_t>(std::min(fitting, covering)), kMinBatch, budget_.max_batch);
     out.name = name;
     out.data_identifier = identifier;
     out.median_size = median;

@@ -39,7 +39,7 @@ def test_every_kind_of_breakage_is_found(pair: Path) -> None:
     image = vs.read_image(pair / "images" / "hippocampus_001.nii.gz")
     mask = vs.read_mask(pair / "labels" / "hippocampus_001.nii.gz")
 
-    def add(id_: str, voxels=image.tensor.float(), labels=mask.tensor, geometry=image.geometry, other=None) -> None:
+    def add(id_: str, voxels: torch.Tensor, labels=mask.tensor, geometry=image.geometry, other=None) -> None:
         vs.io.write_image(vs.Image(voxels, geometry), pair / "images" / f"{id_}.nii.gz")
         vs.io.write_mask(vs.Mask(labels, other or geometry), pair / "labels" / f"{id_}.nii.gz")
 

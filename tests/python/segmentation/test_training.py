@@ -230,6 +230,17 @@ def test_parts_are_replaceable(plans: seg.Plans, tmp_path: Path) -> None:
     assert seen == [(4, True), (1, False)]
     assert not torch.equal(before, network.weight)
     assert set(result["dice"]) == {"anterior", "posterior"}
+
+    def by_epoch(cases, training):  # noqa: ANN001, ANN202
+        inner = OwnSampler(cases, training)
+
+        def batch(epoch, iteration):  # noqa: ANN001, ANN202
+            image, label, _ = inner.get(epoch * 2 + iteration)
+            return {"image": image, "label": [label[:, None]], "keys": [cases[0].id] * 2}
+
+        return batch
+
+    seg.train(HIPPOCAMPUS, out=tmp_path / "by_epoch", plans=plans, epochs=1, sampler=by_epoch, **SMALL)
     options = seg.AugmentOptions(p_rotation=0.0, p_scaling=0.0, mirror_axes=[])
     seg.train(HIPPOCAMPUS, out=tmp_path / "plain", plans=plans, epochs=1, augmentation=options, **SMALL)
 
@@ -364,3 +375,51 @@ def test_postprocessing_and_best_configuration() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert np.isnan(training.summarise({"x": [np.nan]}, ["a"])["mean_dice"])
+
+
+def test_command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Mechanics: the command's options arrive at `train`; a dataset that isn't there is an error of one line."""
+    from vesalius import cli
+
+    assert cli.main(["train", str(tmp_path / "nowhere"), "--out", str(tmp_path / "out")]) == 1
+    assert "there is no folder" in capsys.readouterr().err
+    seen = {}
+    monkeypatch.setattr(
+        seg, "train", lambda dataset, **options: seen.update(options, dataset=dataset) or {"dice": {}, "folds": {}}
+    )
+    arguments = [
+        "train",
+        "data",
+        "--out",
+        "run",
+        "--preset",
+        "small",
+        "--minutes",
+        "25",
+        "--folds",
+        "0",
+        "all",
+        "--json",
+    ]
+    assert cli.main([*arguments, "--freeze", "encoder.*", "--lr", "0.1"]) == 0
+    assert seen["folds"] == [0, "all"]
+    assert (seen["preset"], seen["minutes"], seen["lr"], seen["freeze"]) == ("small", 25.0, 0.1, ["encoder.*"])
+    assert seen["progress"] is False
+
+
+def test_minutes_choose_the_epochs(plans: seg.Plans, tmp_path: Path) -> None:
+    """Mechanics: a few seconds give at least one epoch, and the schedule ends with the last."""
+    out = seg.train(HIPPOCAMPUS, out=tmp_path, plans=plans, minutes=0.02, **SMALL)
+    assert out["folds"]["0"]["dice"].keys() == {"anterior", "posterior"}
+    lines = [json.loads(line) for line in (tmp_path / "3d_fullres" / "fold_0" / "log.jsonl").read_text().splitlines()]
+    n = len(lines)
+    assert lines[-1]["lr"] == pytest.approx(2e-3 * (1 / n) ** 0.9)  # the small preset starts at 2e-3
+
+
+def test_optimizer_by_name(plans: seg.Plans, tmp_path: Path) -> None:
+    seg.train(HIPPOCAMPUS, out=tmp_path, plans=plans, epochs=1, optimizer="adamw", lr=1e-3, **SMALL)
+    state = checkpoints.latest(tmp_path / "3d_fullres" / "fold_0")
+    assert state is not None
+    assert "exp_avg" in state["optimizer"]["state"][0]
+    with pytest.raises(vs.errors.InvalidArgument, match="optimizer is"):
+        seg.train(HIPPOCAMPUS, out=tmp_path / "x", plans=plans, epochs=1, optimizer="lion", **SMALL)

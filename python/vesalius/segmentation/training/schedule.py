@@ -14,10 +14,11 @@ def poly_lr(initial: float, epoch: int, epochs: int, exponent: float = 0.9) -> f
     return float(initial * (1 - epoch / epochs) ** exponent)
 
 
-def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    """The learning rate of every group; a group's own ``lr_factor`` multiplies it."""
+def set_lr(optimizer: torch.optim.Optimizer, factor: float) -> float:
+    """Every group's learning rate is `factor` times what it started with. Returns the first group's."""
     for group in optimizer.param_groups:
-        group["lr"] = lr * group.get("lr_factor", 1.0)
+        group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
+    return float(optimizer.param_groups[0]["lr"])
 
 
 def split(ids: Sequence[str], fold: int | str, *, folds: int = 5, seed: int = 12345) -> tuple[list[str], list[str]]:

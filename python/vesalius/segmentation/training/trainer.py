@@ -31,6 +31,40 @@ class Batches(Protocol):
     def get(self, index: int) -> tuple[torch.Tensor, torch.Tensor, Sequence[int]]: ...
 
 
+class ByEpoch:
+    """A source ``batch(epoch, iteration)`` (or a function of both) of dicts, as `Batches`.
+
+    ``{"image": [b, c, …], "label": [b, (1,) …], "keys": ids}``; of a list of labels (deep supervision) the first is taken.
+    """
+
+    def __init__(self, source: Any, iterations: int, ids: Sequence[str]) -> None:
+        self.source = source
+        self.call = source.batch if hasattr(source, "batch") else source
+        self.iterations = iterations
+        self.ahead: Any = None  # an iterator that makes batches ahead, where the source has one
+        self.next = -1
+        self.positions = {name: i for i, name in enumerate(ids)}
+
+    def get(self, index: int) -> tuple[torch.Tensor, torch.Tensor, Sequence[int]]:
+        batch = self._batch(index)
+        image, label = batch["image"], batch["label"]
+        label = label[0] if isinstance(label, (list, tuple)) else label
+        if label.dim() == image.dim():
+            label = label[:, 0]
+        return image, label, [self.positions.get(str(k), -1) for k in batch.get("keys", ())]
+
+    def _batch(self, index: int) -> Any:
+        epoch, iteration = divmod(index, self.iterations)
+        if not hasattr(self.source, "epochs"):
+            return self.call(epoch, iteration)
+        if index != self.next:
+            if self.ahead is not None:
+                self.ahead.close()
+            self.ahead = self.source.epochs(epoch, 1 << 30, iterations=self.iterations, start=iteration)
+        self.next = index + 1
+        return next(self.ahead)
+
+
 @dataclasses.dataclass
 class TrainingSettings:
     """nnU-Net v2's defaults; everything may be changed one by one.
@@ -62,7 +96,7 @@ class TrainingSettings:
     loss: Any = None
     sampler: Any = None
     augmentation: AugmentOptions | None = None
-    optimizer: Callable[..., torch.optim.Optimizer] | None = None
+    optimizer: str | Callable[..., torch.optim.Optimizer] = "sgd"
 
 
 def network_spec(
@@ -155,7 +189,7 @@ class Trainer:
             raise NotSupported("training the cascade's second stage isn't offered yet: train 3d_fullres or 3d_lowres")
         self.cases, self.validation = cases, validation
         self.settings = settings or TrainingSettings()
-        self.rank, self.world = _distributed()
+        self.rank, self.world = distributed()
         self.device = torch.device(f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if str(device) == "cuda" else device)
         self.progress = progress and self.rank == 0
         self.autocast = choose_precision(self.settings.precision, self.device)
@@ -184,11 +218,7 @@ class Trainer:
         trained = [p for p in self.network.parameters() if p.requires_grad]
         if not trained:
             raise InvalidArgument(f"freeze={list(s.freeze)!r} leaves nothing to train")
-        self.optimizer = (
-            s.optimizer(trained)
-            if s.optimizer
-            else torch.optim.SGD(trained, s.lr, momentum=s.momentum, nesterov=True, weight_decay=s.weight_decay)
-        )
+        self.optimizer = self._optimizer(trained)
         self.scaler = torch.amp.GradScaler(enabled=self.autocast == torch.float16 and self.device.type == "cuda")
         self.loss = s.loss if s.loss is not None else self._default_loss()
         self.train_batches = self._sampler(self.cases, training=True)
@@ -201,6 +231,16 @@ class Trainer:
                 device_ids=ids,
                 find_unused_parameters=True,  # the lowest head has weight 0
             )
+
+    def _optimizer(self, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
+        s = self.settings
+        if callable(s.optimizer):
+            return s.optimizer(parameters)
+        if s.optimizer == "adamw":
+            return torch.optim.AdamW(parameters, s.lr, weight_decay=s.weight_decay)
+        if s.optimizer == "sgd":
+            return torch.optim.SGD(parameters, s.lr, momentum=s.momentum, nesterov=True, weight_decay=s.weight_decay)
+        raise InvalidArgument(f'optimizer is "sgd", "adamw" or a function of the parameters; got {s.optimizer!r}')
 
     def _default_loss(self) -> torch.nn.Module:
         regions = self.labels.has_regions
@@ -215,7 +255,8 @@ class Trainer:
     def _sampler(self, cases: list[CachedCase], *, training: bool) -> Batches:
         s, c = self.settings, self.configuration
         if s.sampler is not None:
-            return s.sampler(cases, training)  # type: ignore[no-any-return]
+            source = s.sampler(cases, training)
+            return source if hasattr(source, "get") else ByEpoch(source, s.iterations, [c.id for c in cases])
         options = s.augmentation or AugmentOptions.for_patch(list(c.patch_size))
         masked = [i for i, m in enumerate(c.use_mask_for_norm) if m]
         return BatchSampler(
@@ -319,8 +360,7 @@ class Trainer:
         try:
             while self.epoch < s.epochs:
                 started = time.perf_counter()
-                lr = schedule.poly_lr(s.lr, self.epoch, s.epochs)
-                schedule.set_lr(self.optimizer, lr)
+                lr = schedule.set_lr(self.optimizer, schedule.poly_lr(1.0, self.epoch, s.epochs))
                 first = self.epoch * s.iterations
                 loss = sum(self.step(first + i) for i in range(s.iterations)) / s.iterations
                 validation, dice = self.validate()
@@ -484,7 +524,7 @@ class Trainer:
         )
 
 
-def _distributed() -> tuple[int, int]:
+def distributed() -> tuple[int, int]:
     """Rank and number of processes; joins the group where torchrun started this one."""
     if "RANK" not in os.environ or int(os.environ.get("WORLD_SIZE", "1")) < 2:
         return 0, 1
