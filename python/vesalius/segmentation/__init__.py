@@ -15,9 +15,10 @@ from .. import _check
 from .._vesalius import segmentation as _c
 from .._vesalius.core import Image, Mask
 from .._vesalius.segmentation import ContrastResult, NetworkPlan, NetworkSpec, Plan, Prediction
-from . import losses, metrics, networks
+from . import augmentation, losses, metrics, networks, sampling
 from ._import_nnunet import import_nnunet
 from ._model import Model, sliding_window
+from .augmentation import Augmentation, AugmentationSettings
 from .planning import (
     AugmentOptions,
     BatchSampler,
@@ -39,10 +40,13 @@ from .planning import (
     preprocess_dataset,
     restore,
 )
+from .sampling import PatchSampler
 from .training import TrainingSettings, train
 
 __all__ = [
     "AugmentOptions",
+    "Augmentation",
+    "AugmentationSettings",
     "BatchSampler",
     "CachedCase",
     "Configuration",
@@ -53,6 +57,7 @@ __all__ = [
     "LabelSet",
     "Model",
     "NetworkPlan",
+    "PatchSampler",
     "NetworkSpec",
     "Plan",
     "Plans",
@@ -67,11 +72,13 @@ __all__ = [
     "grow",
     "import_nnunet",
     "load_case",
+    "augmentation",
     "losses",
     "metrics",
     "networks",
     "open_dataset",
     "otsu",
+    "sampling",
     "otsu_threshold",
     "percent_of_maximum",
     "plan",
