@@ -99,7 +99,7 @@ VESALIUS_BODY void power_body(float* __restrict x, int64_t n, float low, float i
 VESALIUS_WIDE(power, (float* x, int64_t n, float low, float inverse, float exponent, float range),
               (x, n, low, inverse, exponent, range))
 
-struct Moments {
+struct ChannelMoments {
   double sum = 0, squares = 0;
   float low = std::numeric_limits<float>::infinity(), high = -std::numeric_limits<float>::infinity();
 };
@@ -129,8 +129,8 @@ VESALIUS_BODY void moments_of_body(const float* __restrict x, int64_t n, double*
 VESALIUS_WIDE(moments_of, (const float* x, int64_t n, double* sums, double* squares, float* lows, float* highs),
               (x, n, sums, squares, lows, highs))
 
-Moments moments(const float* x, int64_t n) {
-  Moments m;
+ChannelMoments moments(const float* x, int64_t n) {
+  ChannelMoments m;
   double sums[4], squares[4];
   float lows[8], highs[8];
   std::fill(lows, lows + 8, m.low), std::fill(highs, highs + 8, m.high);
@@ -145,7 +145,7 @@ Moments moments(const float* x, int64_t n) {
 }
 
 /// Unbiased, as torch's; 0 for one voxel.
-double deviation(const Moments& m, int64_t n) {
+double deviation(const ChannelMoments& m, int64_t n) {
   if (n < 2) return 0;
   return std::sqrt(std::max(0.0, (m.squares - m.sum * m.sum / double(n)) / double(n - 1)));
 }
@@ -266,7 +266,7 @@ void multiply(float* x, int64_t count, float factor) {
 
 void contrast(float* x, int64_t count, float factor) {
   if (count == 0) return;
-  const Moments m = moments(x, count);
+  const ChannelMoments m = moments(x, count);
   const double mean = m.sum / double(count);
   affine(x, count, factor, static_cast<float>(mean * (1 - double{factor})), m.low, m.high);
 }
@@ -274,10 +274,10 @@ void contrast(float* x, int64_t count, float factor) {
 void gamma(float* x, int64_t count, float exponent, bool inverted) {
   if (count == 0) return;
   if (inverted) multiply(x, count, -1.f);
-  const Moments before = moments(x, count);
+  const ChannelMoments before = moments(x, count);
   const float range = before.high - before.low;
   power(x, count, before.low, 1.f / std::max(range, 1e-7f), exponent, range);
-  const Moments after = moments(x, count);
+  const ChannelMoments after = moments(x, count);
   const double factor = deviation(before, count) / std::max(deviation(after, count), 1e-7);
   const double sign = inverted ? -1 : 1, end = std::numeric_limits<float>::infinity();
   affine(x, count, static_cast<float>(sign * factor),
