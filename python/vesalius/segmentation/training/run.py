@@ -14,7 +14,10 @@ from typing import Any
 import torch
 
 from ..._vesalius.core import Mask
-from ...errors import InvalidArgument
+from ..._vesalius.segmentation import NetworkPlan
+from ...errors import Error, InvalidArgument
+from .._model import Model
+from ..networks import Network
 from ..planning import (
     CachedCase,
     Dataset,
@@ -174,12 +177,14 @@ def train(
         trainer.run()
         if trainer.rank == 0:
             result["folds"][str(fold)] = evaluate.validate_cases(trainer, data)
-            write_bundle(root / "bundle", trainer, fold)
+            write_bundle(root / "bundle", trainer, fold, data.channels)
     if trainer is not None and trainer.rank == 0:
         pooled = evaluate.read_summaries(root / chosen)
         result["mean_dice"], result["dice"] = pooled["mean_dice"], pooled["dice"]
         result["postprocessing"] = _postprocessing(root / chosen, data)
         result["bundle"] = str(root / "bundle")
+        if (root / "bundle" / "plan.yaml").is_file():
+            _postprocessed(root / "bundle", result["postprocessing"])
         _write(
             root / chosen / "summary.json", json.dumps({**pooled, "postprocessing": result["postprocessing"]}, indent=1)
         )
@@ -203,30 +208,44 @@ def _postprocessing(folder: Path, data: Dataset) -> list[list[int]]:
     return evaluate.learn_postprocessing(predictions, references, data.labels) if predictions else []
 
 
-def write_bundle(folder: Path, trainer: Trainer, fold: int | str) -> None:
-    """The model as a folder: ``plan.yaml``, ``weights.safetensors`` (of several folds: ``weights_fold_<k>.safetensors`` too), ``card.md``.
+def write_bundle(folder: Path, trainer: Trainer, fold: int | str, channels: Sequence[str] | None = None) -> None:
+    """The model as a bundle (`vesalius.segmentation.Model`): plan.yaml, weights.safetensors with every fold trained so far, card.md.
 
-    No code and no pickle is in it. plan.yaml holds the network, nnU-Net's plans, the configuration and the labels.
+    No code and no pickle is in it. A network of one's own (``settings.network``) has no plan: of it only the weights are written.
     """
-    from safetensors.torch import save_file
-
-    folder.mkdir(parents=True, exist_ok=True)
+    name = str(fold)
     weights = {k: v.detach().cpu().contiguous() for k, v in trainer.network.state_dict().items()}
-    for name in (f"weights_fold_{fold}", "weights"):
-        part = folder / f"{name}.part"
-        save_file(weights, part)
-        os.replace(part, folder / f"{name}.safetensors")
-    spec = trainer.spec.to_dict()
-    content = {
-        "version": 1,
-        "name": trainer.plans.dataset_name,
-        "network": {**spec, "kind": str(spec["kind"]), "deep_supervision": False},
-        "configuration": trainer.configuration.name,
-        "labels": json.loads(trainer.labels.to_json()),
-        "plans": json.loads(trainer.plans.to_json()),
-    }
-    # YAML's flow style is JSON: a line a key.
-    _write(folder / "plan.yaml", "".join(f"{key}: {json.dumps(value)}\n" for key, value in content.items()))
+    if not isinstance(trainer.network, Network):
+        from safetensors.torch import save_file
+
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file({f"fold_{name}/{k}": v for k, v in weights.items()}, folder / "weights.safetensors")
+        return
+    names = list(channels or [f"channel {i}" for i in range(len(trainer.configuration.normalisation))])
+    plan = NetworkPlan.from_plans(trainer.plans, trainer.configuration.name, trainer.labels, names)
+    spec = trainer.network.spec.replace(deep_supervision=False).to_dict()
+    plan = plan.replace(**{"network" if k == "kind" else f"network_{k}": v for k, v in spec.items()}, folds=[name])
+    every = {name: weights}
+    if (folder / "plan.yaml").is_file():
+        try:
+            before = Model.load(folder)
+        except Error:
+            before = None
+        known = before.plan if before is not None else None
+        if before is not None and isinstance(known, NetworkPlan) and known.replace(folds=[name], keep_largest=[]) == plan:
+            every = dict(sorted({**before.weights, name: weights}.items()))
+    Model(plan.replace(folds=list(every)), every, card=_card(trainer)).save(folder)
+
+
+def _postprocessed(folder: Path, steps: list[list[int]]) -> None:
+    """The bundle with what cross-validation found about largest components."""
+    model = Model.load(folder)
+    assert isinstance(model.plan, NetworkPlan)
+    plan = model.plan.replace(keep_largest=[" ".join(str(n) for n in step) for step in steps])
+    Model(plan, model.weights, card=model.card).save(folder)
+
+
+def _card(trainer: Trainer) -> str:
     last = trainer.history[-1] if trainer.history else {}
     names = trainer.labels.foreground_names()
     lines = [
@@ -244,7 +263,7 @@ def write_bundle(folder: Path, trainer: Trainer, fold: int | str) -> None:
             + ", ".join(f"{n} {d:.3f}" for n, d in zip(names, last["dice"], strict=True))
             + ".",
         ]
-    _write(folder / "card.md", "\n".join(lines) + "\n")
+    return "\n".join(lines) + "\n"
 
 
 class _Progress:

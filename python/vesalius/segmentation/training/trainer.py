@@ -149,6 +149,9 @@ def load_pretrained(network: torch.nn.Module, source: Any) -> list[str]:
             from safetensors.torch import load_file
 
             weights = load_file(path)
+            folds = sorted({k.split("/")[0] for k in weights if k.startswith("fold_") and "/" in k})
+            if folds:  # a bundle's: its first fold
+                weights = {k.split("/", 1)[1]: v for k, v in weights.items() if k.startswith(f"{folds[0]}/")}
         else:
             weights = checkpoints.load(path)["network"]
     else:
