@@ -46,12 +46,12 @@ TensorMap weights_of(const NetworkSpec& spec) {
 }  // namespace
 
 TEST_CASE("a network trains in C++ alone", "[invariant]") {
-  at::globalContext().defaultGenerator(at::kCPU).set_current_seed(1);
+  at::manual_seed(1);
   const auto net = build_network({.dimension = 2, .features_per_stage = {4, 8}, .deep_supervision = false});
   const at::Tensor x = at::randn({4, 1, 16, 16}), target = x.squeeze(1).gt(0.3).to(at::kLong);
   double first = 0, last = 0;
   for (int step = 0; step < 15; ++step) {
-    const at::Tensor loss = soft_dice_loss((*net)(x), target).add(cross_entropy_loss((*net)(x), target));
+    const at::Tensor loss = soft_dice_loss((*net)(x), target).add(segmentation::cross_entropy_loss((*net)(x), target));
     for (auto& p : net->parameters()) p.mutable_grad() = at::Tensor();
     loss.backward();
     const at::NoGradGuard guard;
@@ -65,7 +65,7 @@ TEST_CASE("a network trains in C++ alone", "[invariant]") {
 TEST_CASE("a bundle goes to disk and back and predicts the same", "[invariant]") {
   const auto folder = std::filesystem::temp_directory_path() / "vesalius_network_test";
   std::filesystem::remove_all(folder);
-  at::globalContext().defaultGenerator(at::kCPU).set_current_seed(2);
+  at::manual_seed(2);
   const NetworkPlan plan = toy_plan();
   const Model model(plan, {{"0", weights_of(plan.network)}}, "# Toy\n");
   const Image image(at::randn({9, 12, 17}), Geometry{{9, 12, 17}, {1.5, 1, 1}});
