@@ -25,7 +25,8 @@ int64_t Features::index_of(std::string_view name) const {
   for (size_t i = 0; i < columns.size(); ++i) {
     const auto& [column, row] = columns[i];
     if (column == name) return i;
-    if (row->name == name || row->code == name || (!row->pyradiomics.empty() && row->pyradiomics == name))
+    if (row->name == name || (!row->code.empty() && row->code == name) ||
+        (!row->pyradiomics.empty() && row->pyradiomics == name))
       found.push_back(i);
     known.push_back(column);
   }

@@ -108,7 +108,8 @@ const FeatureRow& find_feature(std::string_view name) {
   std::vector<const FeatureRow*> found;
   for (const FeatureRow& row : catalogue()) {
     if (row.name == name) return row;
-    if (row.code == name || (!row.pyradiomics.empty() && row.pyradiomics == name)) found.push_back(&row);
+    if ((!row.code.empty() && row.code == name) || (!row.pyradiomics.empty() && row.pyradiomics == name))
+      found.push_back(&row);
     known.emplace_back(row.name);
   }
   if (found.size() == 1) return *found.front();

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <ATen/Parallel.h>
 
+#include <vesalius/radiomics/glcm.h>
+
+#include "radiomics/device_counts.h"
 #include "radiomics/size_matrix.h"
 
 namespace vesalius::radiomics {
@@ -96,6 +99,20 @@ Matrices make(const Roi& roi, bool in_slice, bool by_slice) {
   const Levels& levels = roi.levels();
   const int64_t directions = in_slice ? 4 : 13;
   Matrices out;
+  const auto finish = [&](const std::vector<SizeCounts>& runs) {
+    SizeCounts all(levels.n);
+    for (const SizeCounts& r : runs) {
+      out.each.push_back(r.finish());
+      all.add(r);
+    }
+    out.merged.push_back(all.finish());
+  };
+  if (device_counts::wanted(roi)) {
+    const at::Tensor voxels = levels.tensor().to(roi.device());
+    for (const auto& runs : device_counts::runs(voxels, neighbour_offsets(1, in_slice), levels.n, by_slice))
+      if (!runs.front().empty()) finish(runs);
+    return out;
+  }
   for_each_part(levels, by_slice, [&](int64_t from, int64_t to) {
     const std::vector<int64_t> counts = by_slice ? counts_of_slice(levels, from) : levels.counts;
     const int64_t voxels = by_slice ? levels.of_slice[from] : levels.voxels;
@@ -104,12 +121,7 @@ Matrices make(const Roi& roi, bool in_slice, bool by_slice) {
       for (int64_t d = begin; d < end; ++d)
         runs[d] = runs_along(levels, counts, voxels, detail::kDirections[d], from, to);
     });
-    SizeCounts all(levels.n);
-    for (const SizeCounts& r : runs) {
-      out.each.push_back(r.finish());
-      all.add(r);
-    }
-    out.merged.push_back(all.finish());
+    finish(runs);
   });
   return out;
 }

@@ -5,6 +5,8 @@
 
 #include <ATen/Parallel.h>
 
+#include "radiomics/device_counts.h"
+
 namespace vesalius::radiomics {
 namespace {
 
@@ -56,6 +58,13 @@ const NeighbourMatrices& neighbour_matrices(const Roi& roi, const Variant& varia
     const bool in_slice = variant.aggregation != Aggregation::merged_3d;
     const bool each = variant.aggregation == Aggregation::averaged_2d;
     NeighbourMatrices out;
+    if (device_counts::wanted(roi)) {
+      const auto found = device_counts::neighbourhoods(levels.tensor().to(roi.device()), levels.n, in_slice, each);
+      for (size_t part = 0; part < found.size(); ++part)
+        if (const int64_t voxels = each ? levels.of_slice[part] : levels.voxels)
+          add(out, found[part], levels.n, voxels);
+      return out;
+    }
     for_each_part(levels, each, [&](int64_t from, int64_t to) {
       add(out, look_around(levels, from, to, in_slice), levels.n, each ? levels.of_slice[from] : levels.voxels);
     });

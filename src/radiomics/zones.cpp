@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "radiomics/zones.h"
 
+#include "radiomics/device_counts.h"
+
 namespace vesalius::radiomics {
 
 const ZoneMatrices& zone_matrices(const Roi& roi, const Variant& variant) {
@@ -9,6 +11,16 @@ const ZoneMatrices& zone_matrices(const Roi& roi, const Variant& variant) {
     const bool in_slice = variant.aggregation != Aggregation::merged_3d;
     const bool each = variant.aggregation == Aggregation::averaged_2d;
     ZoneMatrices out;
+    if (device_counts::wanted(roi)) {
+      const auto found = device_counts::zones(levels.tensor().to(roi.device()), roi.morphological().to(roi.device()),
+                                              levels.n, in_slice, each);
+      for (size_t part = 0; part < found.sizes.size(); ++part)
+        if (!found.sizes[part].empty()) {
+          out.sizes.push_back(found.sizes[part].finish());
+          out.distances.push_back(found.distances[part].finish());
+        }
+      return out;
+    }
     SizeCounts sizes(levels.n), distances(levels.n);
     const auto flush = [&] {
       if (!sizes.empty()) out.sizes.push_back(sizes.finish()), out.distances.push_back(distances.finish());
