@@ -4,7 +4,7 @@ SHELL := /bin/bash
 python := .venv/bin/python
 export OMP_NUM_THREADS ?= $(shell nproc)
 
-.PHONY: help demo test build wheel wheel-check sdist stubs lint format typecheck bench fuzz asan clean distclean
+.PHONY: help demo test build wheel wheel-check sdist stubs lint format typecheck bench fuzz asan sanitize clean distclean
 .DEFAULT_GOAL := build
 
 help:  ## this list
@@ -54,6 +54,14 @@ bench: build  ## tests/bench/*.py, one after the other
 asan:  ## C++ tests under AddressSanitizer and UBSan
 	@.ci/setup test
 	@PATH="$$PWD/.venv/bin:$$PATH" cmake --workflow --preset asan
+
+sanitize:  ## radiomics in C++ and Python under AddressSanitizer and UBSan
+	@.ci/setup test
+	@export PATH="$$PWD/.venv/bin:$$PATH" ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0:alloc_dealloc_mismatch=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1; \
+	  cmake --preset asan -DVESALIUS_PYTHON=ON && cmake --build build/asan --target radiomics_tests _vesalius && \
+	  build/asan/tests/cpp/radiomics_tests && \
+	  LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libubsan.so)" PYTHONPATH=build/asan/python \
+	  python -m pytest -q -p no:cacheprovider tests/python/radiomics -k "not reference_value"
 
 FUZZ_SECONDS ?= 300
 fuzz:  ## mutated files into the readers under AddressSanitizer and UBSan (FUZZ_SECONDS=300)
