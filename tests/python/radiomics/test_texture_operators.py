@@ -187,3 +187,24 @@ def test_all_families_on_device(device, aggregations, interpolation):
         if name not in here.reasons:
             counted = name.startswith(("cm_", "rlm_", "szm_", "dzm_", "ngt_", "ngl_"))
             assert there[name] == pytest.approx(here[name], rel=1e-9 if counted else 1e-6), name
+
+
+@pytest.mark.parametrize("aggregations", [["2D_avg", "2_5D_comb", "3D_avg"], ["2D_comb", "2_5D_avg", "3D_comb"]])
+@pytest.mark.parametrize("settings", [{"bin_count": 8}, {"bin_width": 1.5}, {"bin_count": 3, "outlier_sigma": 1.0}])
+@pytest.mark.parametrize("shape", [(14, 20, 22), (1, 15, 17), (6, 1, 9), (1, 1, 1)])
+def test_families_by_the_operators(monkeypatch, aggregations, settings, shape):
+    """Oracle: the families' own passes on the CPU. The way that an image on a GPU takes, with the operators' CPU kernels: all but
+    the device is the same."""
+    generator = torch.Generator().manual_seed(8)
+    image = vs.Image(torch.randn(shape, generator=generator).cumsum(2) * 10)
+    inside = torch.rand(shape, generator=generator) > 0.2
+    inside[0, 0, 0] = True
+    if shape[0] > 4:
+        inside[3] = False  # a slice without voxels
+    mask = vs.Mask(inside.to(torch.uint8))
+    settings = vs.radiomics.Settings(aggregation=aggregations, **settings)
+    here = vs.radiomics.extract(image, mask, settings)
+    monkeypatch.setenv("VESALIUS_TEXTURE_OPERATORS", "1")
+    there = vs.radiomics.extract(image, mask, settings)
+    assert there.reasons == here.reasons
+    np.testing.assert_allclose(there.values, here.values, rtol=1e-9, equal_nan=True)
