@@ -12,7 +12,6 @@ using namespace vesalius::segmentation;
 void bind_segmentation_bundles(py::module_& m, py::class_<Model>& model);
 void bind_segmentation_planning(py::module_& m);
 void bind_segmentation_augment(py::module_& m);
-void bind_segmentation_batches(py::module_& m);
 
 namespace {
 
@@ -131,6 +130,5 @@ void bind_segmentation(py::module_& parent) {
   bind_metrics(m);
   bind_model(m);
   bind_segmentation_planning(m);
-  bind_segmentation_batches(m);
   bind_segmentation_augment(m);
 }

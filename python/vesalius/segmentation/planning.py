@@ -16,8 +16,6 @@ from .. import _check
 from .._vesalius import segmentation as _c
 from .._vesalius.core import Image, Mask
 from .._vesalius.segmentation import (
-    AugmentOptions,
-    BatchSampler,
     CachedCase,
     Configuration,
     Dataset,
@@ -37,8 +35,6 @@ if TYPE_CHECKING:
     Progress = Callable[[int, int, str], None] | None
 
 __all__ = [
-    "AugmentOptions",
-    "BatchSampler",
     "CachedCase",
     "Configuration",
     "Dataset",

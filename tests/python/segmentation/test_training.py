@@ -19,6 +19,7 @@ from sklearn.model_selection import KFold
 import vesalius as vs
 from vesalius import segmentation as seg
 from vesalius.segmentation import training
+from vesalius.segmentation.augmentation import AugmentationSettings
 from vesalius.segmentation.training import checkpoints, inference
 
 HIPPOCAMPUS = Path(__file__).parents[2] / "data" / "segmentation" / "hippocampus"
@@ -237,17 +238,17 @@ def test_parts_are_replaceable(plans: seg.Plans, tmp_path: Path) -> None:
     assert not torch.equal(before, network.weight)
     assert set(result["dice"]) == {"anterior", "posterior"}
 
-    def by_epoch(cases, training):  # noqa: ANN001, ANN202
+    def by_epoch(cases, training):
         inner = OwnSampler(cases, training)
 
-        def batch(epoch, iteration):  # noqa: ANN001, ANN202
+        def batch(epoch, iteration):
             image, label, _ = inner.get(epoch * 2 + iteration)
             return {"image": image, "label": [label[:, None]], "keys": [cases[0].id] * 2}
 
         return batch
 
     seg.train(HIPPOCAMPUS, out=tmp_path / "by_epoch", plans=plans, epochs=1, sampler=by_epoch, **SMALL)
-    options = seg.AugmentOptions(p_rotation=0.0, p_scaling=0.0, mirror_axes=[])
+    options = AugmentationSettings(p_rotation=0.0, p_scaling=0.0, mirror_axes=[])
     seg.train(HIPPOCAMPUS, out=tmp_path / "plain", plans=plans, epochs=1, augmentation=options, **SMALL)
 
 

@@ -232,7 +232,11 @@ def write_bundle(folder: Path, trainer: Trainer, fold: int | str, channels: Sequ
         except Error:
             before = None
         known = before.plan if before is not None else None
-        if before is not None and isinstance(known, NetworkPlan) and known.replace(folds=[name], keep_largest=[]) == plan:
+        if (
+            before is not None
+            and isinstance(known, NetworkPlan)
+            and known.replace(folds=[name], keep_largest=[]) == plan
+        ):
             every = dict(sorted({**before.weights, name: weights}.items()))
     Model(plan.replace(folds=list(every)), every, card=_card(trainer)).save(folder)
 

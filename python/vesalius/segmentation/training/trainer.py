@@ -19,10 +19,13 @@ import torch
 
 from ...errors import ConvergenceError, InvalidArgument, NotSupported
 from .. import losses, networks
-from ..planning import AugmentOptions, BatchSampler, CachedCase, Configuration, LabelSet, Plans
+from ..augmentation import Augmentation, AugmentationSettings
+from ..planning import CachedCase, Configuration, LabelSet, Plans
+from ..sampling import PatchSampler
 from . import checkpoints, figures, inference, schedule
 
 _VALIDATION_SEED = 0x5EED
+_RANK_SEED = 0x9E3779B97F4A7C15  # each process draws its own patches
 
 
 class Batches(Protocol):
@@ -70,7 +73,7 @@ class TrainingSettings:
     """nnU-Net v2's defaults; everything may be changed one by one.
 
     ``network``, ``loss``, ``sampler``, ``augmentation`` and ``optimizer`` replace the parts: a module or a callable that makes one,
-    ``network(spec)``, ``loss(outputs, target, mask)``, ``sampler(cases, training)``, an `AugmentOptions`, ``optimizer(parameters)``.
+    ``network(spec)``, ``loss(outputs, target, mask)``, ``sampler(cases, training)``, an `AugmentationSettings`, ``optimizer(parameters)``.
     """
 
     epochs: int = 1000
@@ -95,7 +98,7 @@ class TrainingSettings:
     network: Any = None
     loss: Any = None
     sampler: Any = None
-    augmentation: AugmentOptions | None = None
+    augmentation: AugmentationSettings | None = None
     optimizer: str | Callable[..., torch.optim.Optimizer] = "sgd"
 
 
@@ -260,20 +263,25 @@ class Trainer:
         if s.sampler is not None:
             source = s.sampler(cases, training)
             return source if hasattr(source, "get") else ByEpoch(source, s.iterations, [c.id for c in cases])
-        options = s.augmentation or AugmentOptions.for_patch(list(c.patch_size))
         masked = [i for i, m in enumerate(c.use_mask_for_norm) if m]
-        return BatchSampler(
+        chosen = s.augmentation or AugmentationSettings()
+        if not training:
+            chosen = AugmentationSettings.none()
+        patch = [int(n) for n in c.patch_size]
+        seed = (s.seed if training else s.seed ^ _VALIDATION_SEED) + _RANK_SEED * self.rank
+        sampler = PatchSampler(
             cases,
-            patch_size=list(c.patch_size),
-            batch_size=max(1, c.batch_size // self.world),
-            foreground=s.foreground,
-            seed=(s.seed if training else s.seed ^ _VALIDATION_SEED) & 0xFFFFFFFFFFFFFFFF,
-            augment=training,
+            patch,
+            max(1, c.batch_size // self.world),
+            augmentation=Augmentation(chosen.replace(mask_channels=masked), patch_size=patch)
+            if training or masked
+            else None,
+            oversample_foreground=s.foreground,
+            seed=seed & 0xFFFFFFFFFFFFFFFF,
             threads=max(1, s.threads),
-            prefetch=4,
-            augmentation=options.replace(masked_channels=masked) if masked else options,
-            has_ignore=self.labels.ignore is not None,
+            ignore_label=self.labels.ignore,
         )
+        return ByEpoch(sampler, s.iterations if training else max(1, s.validation_iterations), [x.id for x in cases])
 
     # the loop ------------------------------------------------------------------------------------------------------------
 
@@ -295,7 +303,9 @@ class Trainer:
 
     def step(self, index: int) -> float:
         """One iteration on batch `index`; the loss."""
-        image, labels, cases = self.train_batches.get(index * self.world + self.rank)
+        image, labels, cases = self.train_batches.get(
+            index if self.settings.sampler is None else index * self.world + self.rank
+        )
         self.optimizer.zero_grad(set_to_none=True)
         _, loss, _, _ = self._forward(image, labels)
         value = float(loss.detach())
