@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <type_traits>
 #include <vector>
 
@@ -140,51 +141,57 @@ inline PaddedVolume<uint16_t> border_distance(const bool* mask, const std::array
   return volume;
 }
 
-/// Zones by union-find: `label` numbers, joined as rows go by.
+/// Zones by union-find: numbered pieces, joined as rows go by. Kept in chunks, as a list that grows by copying would take up
+/// to three times its size.
 class Zones {
  public:
-  struct Zone {
-    int32_t parent;
-    uint32_t size, level;
-    uint16_t nearest;
-  };
   /// A new one.
   int32_t add(uint32_t level) {
-    zones_.push_back({static_cast<int32_t>(zones_.size()), 0, level, UINT16_MAX});
-    return static_cast<int32_t>(zones_.size()) - 1;
+    if ((count_ & kMask) == 0) chunks_.emplace_back(new Zone[kMask + 1]);
+    at(count_) = {count_, 0, level, UINT16_MAX};
+    return count_++;
   }
   void grow(int32_t label, uint16_t distance) {
-    Zone& zone = zones_[label];
+    Zone& zone = at(label);
     ++zone.size;
     zone.nearest = std::min(zone.nearest, distance);
   }
   void join(int32_t a, int32_t b) {
     if (a == b) return;
     a = root(a), b = root(b);
-    zones_[std::max(a, b)].parent = std::min(a, b);
+    at(std::max(a, b)).parent = std::min(a, b);
   }
-  /// `zone(level, size, least distance)`; empties the list. A parent comes before its children.
+  /// `zone(level, size, least distance)`. A parent comes before its children.
   template <class Visit>
   void finish(const Visit& zone) {
-    for (size_t k = zones_.size(); k-- > 0;) {
-      const Zone& z = zones_[k];
-      if (z.parent == static_cast<int32_t>(k)) {
+    for (int32_t k = count_; k-- > 0;) {
+      const Zone& z = at(k);
+      if (z.parent == k) {
         zone(static_cast<int64_t>(z.level), static_cast<int64_t>(z.size), static_cast<int64_t>(z.nearest));
         continue;
       }
-      Zone& parent = zones_[z.parent];
+      Zone& parent = at(z.parent);
       parent.size += z.size;
       parent.nearest = std::min(parent.nearest, z.nearest);
     }
-    zones_.clear();
   }
 
  private:
+  struct Zone {
+    int32_t parent;
+    uint32_t size, level;
+    uint16_t nearest;
+  };
+  static constexpr int kBits = 14;
+  static constexpr int32_t kMask = (1 << kBits) - 1;
+
+  Zone& at(int32_t k) { return chunks_[k >> kBits][k & kMask]; }
   int32_t root(int32_t a) {
-    while (zones_[a].parent != a) a = zones_[a].parent = zones_[zones_[a].parent].parent;
+    while (at(a).parent != a) a = at(a).parent = at(at(a).parent).parent;
     return a;
   }
-  std::vector<Zone> zones_;
+  std::vector<std::unique_ptr<Zone[]>> chunks_;
+  int32_t count_ = 0;
 };
 
 /// Fills `links` for the voxels of a row: which voxels already passed have the same level, less those that are joined
