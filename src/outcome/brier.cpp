@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <vesalius/outcome/brier.h>
 
+#include <atomic>
 #include <cmath>
 #include <limits>
 
@@ -18,7 +19,7 @@ namespace vesalius::outcome {
 namespace {
 
 constexpr double kNoScore = std::numeric_limits<double>::quiet_NaN();
-constexpr int64_t kTimesAtOnce = 8;  // a cache line of each row of predictions
+constexpr int64_t kTimesAtOnce = 16;  // two cache lines of each row of predictions
 
 /// What all times share: sums over the first places, and the risk of everyone, which is Kaplan-Meier's or Aalen-Johansen's.
 struct Sums {
@@ -52,11 +53,19 @@ Sums sums_of(const OverTime& data) {
   return out;
 }
 
+/// Of everyone's risk at t.
+double null_score(const OverTime& data, const Sums& sums, double t) {
+  const int64_t upto = data.cohort.upto(t);
+  const double p = sums.risk[upto], survived = upto < data.cohort.size() ? 1 / data.censoring.at(t) : 0.0;
+  return (sums.cases[upto] * (1 - p) * (1 - p) + (sums.others[upto] + data.cohort.at_risk[upto] * survived) * p * p) /
+         data.cohort.total;
+}
+
 struct Score {
   double brier = kNoScore, null = kNoScore, error = kNoScore, scaled_error = kNoScore;
 };
 
-/// One time; `risk` by place. With room for them, influences by place of the score and of the null model's.
+/// One time; `risk` by place. Fills the influences by place of the score and of the null model's.
 Score score_at(const OverTime& data, const Sums& sums, double t, const double* risk, std::span<double> influence,
                std::span<double> null_influence) {
   const auto& cohort = data.cohort;
@@ -64,17 +73,8 @@ Score score_at(const OverTime& data, const Sums& sums, double t, const double* r
   const double survived = upto < n ? 1 / data.censoring.at(t) : 0.0, scale = 1 / cohort.total;
   const double p = sums.risk[upto], hit = (1 - p) * (1 - p), miss = p * p;
   Score out;
-  out.null = scale * (sums.cases[upto] * hit + (sums.others[upto] + cohort.at_risk[upto] * survived) * miss);
+  out.null = null_score(data, sums, t);
   double sum = 0, late = 0;
-  if (influence.empty()) {
-    for (int64_t i = 0; i < upto; ++i) {
-      const double distance = (cohort.status[i] == 1 ? 1.0 : 0.0) - risk[i];
-      sum += data.inverse[i] * distance * distance;
-    }
-    for (int64_t i = upto; i < n; ++i) late += cohort.weight[i] * risk[i] * risk[i];
-    out.brier = scale * (sum + survived * late);
-    return out;
-  }
   std::vector<double> load(data.censoring.curve.time.size() + 1, 0.0), null_load(load.size(), 0.0);
   for (int64_t i = 0; i < upto; ++i) {
     const bool is_case = cohort.status[i] == 1;
@@ -125,29 +125,97 @@ Score score_at(const OverTime& data, const Sums& sums, double t, const double* r
   return out;
 }
 
-/// Columns [first, end) of the predictions as risks, each by place.
-void gather(const OverTime& data, const at::Tensor& predicted, bool survival, int64_t first, int64_t end,
+/// Columns [first, end) of the predictions as risks, each by place; false if one is no probability.
+bool gather(const OverTime& data, const at::Tensor& predicted, bool survival, int64_t first, int64_t end,
             std::vector<double>& block) {
   const int64_t n = data.cohort.size(), width = predicted.size(1);
   const double* from = predicted.const_data_ptr<double>();
+  std::atomic<bool> right{true};
   at::parallel_for(0, n, 1 << 14, [&](int64_t begin, int64_t stop) {
+    bool all = true;
     for (int64_t i = begin; i < stop; ++i) {
       const double* row = from + data.cohort.order[i] * width;
-      for (int64_t k = first; k < end; ++k) block[(k - first) * n + i] = survival ? 1 - row[k] : row[k];
+      for (int64_t k = first; k < end; ++k) {
+        const double p = row[k];
+        all &= p >= -1e-9 && p <= 1 + 1e-9;
+        block[(k - first) * n + i] = survival ? 1 - p : p;
+      }
     }
+    if (!all) right = false;
   });
+  return right;
 }
 
-void check_predictions(const at::Tensor& predicted, int64_t n, int64_t times) {
-  if (predicted.size(0) != n || predicted.size(1) != times)
+/// Scores alone, all times of a row of predictions at once as they lie in memory; false if one is no probability.
+bool scores_by_row(const OverTime& data, const at::Tensor& predicted, bool survival, std::vector<double>& scores) {
+  constexpr int64_t kChunk = 1 << 13;  // sums of chunks: the same however many threads there are
+  const auto& cohort = data.cohort;
+  const int64_t n = cohort.size(), width = predicted.size(1), chunks = (n + kChunk - 1) / kChunk;
+  struct Subject {
+    double inverse, weight;
+    int32_t known;  // the first time that is not before the subject's
+    bool is_case;
+  };
+  std::vector<Subject> subjects(n);
+  std::vector<double> survived(width);
+  for (int64_t k = 0; k < width; ++k) {
+    const double g = data.censoring.at(data.times[k]);
+    survived[k] = g > 0 ? 1 / g : 0.0;
+  }
+  int32_t known = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    while (known < width && data.times[known] < cohort.time[i]) ++known;
+    subjects[cohort.order[i]] = {data.inverse[i], cohort.weight[i], known, cohort.status[i] == 1};
+  }
+  std::vector<double> sums(static_cast<size_t>(chunks * width), 0.0);
+  std::atomic<bool> right{true};
+  const double* from = predicted.const_data_ptr<double>();
+  at::parallel_for(0, chunks, 1, [&](int64_t first, int64_t last) {
+    bool all = true;
+    for (int64_t c = first; c < last; ++c) {
+      double* sum = sums.data() + c * width;
+      for (int64_t i = c * kChunk; i < std::min(n, (c + 1) * kChunk); ++i) {
+        const double* row = from + i * width;
+        const auto& s = subjects[i];
+        for (int64_t k = 0; k < width; ++k) all &= row[k] >= -1e-9 && row[k] <= 1 + 1e-9;
+        const double flip = survival ? 1.0 : 0.0, sign = survival ? -1.0 : 1.0, target = s.is_case ? 1.0 : 0.0;
+        for (int64_t k = 0; k < s.known; ++k) {
+          const double p = flip + sign * row[k];
+          sum[k] += s.weight * survived[k] * p * p;
+        }
+        if (s.inverse != 0)
+          for (int64_t k = s.known; k < width; ++k) {
+            const double distance = target - (flip + sign * row[k]);
+            sum[k] += s.inverse * distance * distance;
+          }
+      }
+    }
+    if (!all) right = false;
+  });
+  scores.assign(width, 0.0);
+  for (int64_t c = 0; c < chunks; ++c)
+    for (int64_t k = 0; k < width; ++k) scores[k] += sums[c * width + k] / cohort.total;
+  return right;
+}
+
+[[noreturn]] void throw_no_probability(const at::Tensor& predicted) {
+  const auto finite = checked_matrix(predicted, {});  // says where the NaN are
+  for (double p : span_of(finite))
+    if (p < -1e-9 || p > 1 + 1e-9)
+      throw InvalidArgument("predictions must be probabilities, 0 to 1; one is " + number(p) +
+                            ". Of a risk score or a linear predictor make survival curves first");
+  throw InvalidArgument("predictions must be probabilities, 0 to 1");
+}
+
+at::Tensor checked_predictions(const at::Tensor& in, int64_t n, int64_t times) {
+  if (in.dim() != 2 || in.size(0) != n || in.size(1) != times) {
+    std::string shape;
+    for (int64_t d = 0; d < in.dim(); ++d) shape += (d ? ", " : "") + std::to_string(in.size(d));
     throw ShapeError("predictions must be [" + std::to_string(n) + ", " + std::to_string(times) +
-                     "], a row for each subject and a column for each time; they are [" +
-                     std::to_string(predicted.size(0)) + ", " + std::to_string(predicted.size(1)) + "]");
-  double low = 0, high = 1;
-  for (double p : span_of(predicted)) low = std::min(low, p), high = std::max(high, p);
-  if (low < -1e-9 || high > 1 + 1e-9)
-    throw InvalidArgument("predictions must be probabilities, 0 to 1; one is " + number(low < -1e-9 ? low : high) +
-                          ". Of a risk score or a linear predictor make survival curves first");
+                     "], a row for each subject and a column for each time; they are [" + shape + "]");
+  }
+  if (in.is_complex()) throw TypeMismatch("predictions must be real; they are complex");
+  return in.detach().to(at::TensorOptions().dtype(at::kDouble).device(at::kCPU)).contiguous();
 }
 
 }  // namespace
@@ -157,8 +225,7 @@ BrierCurve brier_curve(const at::Tensor& time, const at::Tensor& status, const a
                        const std::optional<at::Tensor>& weights) {
   const auto data = over_time(time, status, times, options, weights);
   const int64_t n = data.cohort.size(), count = static_cast<int64_t>(data.times.size());
-  const auto predicted = checked_matrix(predicted_in, {});
-  check_predictions(predicted, n, count);
+  const auto predicted = checked_predictions(predicted_in, n, count);
   BrierCurve out;
   for (auto* tensor : {&out.brier, &out.standard_error, &out.null, &out.scaled, &out.scaled_standard_error})
     *tensor = at::full({count}, kNoScore, at::kDouble);
@@ -173,15 +240,28 @@ BrierCurve brier_curve(const at::Tensor& time, const at::Tensor& status, const a
   const auto sums = sums_of(data);
   const bool errors = options.standard_error || options.keep_influence;
   const size_t room = static_cast<size_t>(errors ? n * std::min(count, kTimesAtOnce) : 0);
-  std::vector<double> block(static_cast<size_t>(n * std::min(count, kTimesAtOnce))), rows(room), null_rows(room),
-      total(errors ? n : 0, 0.0), null_total(errors ? n : 0, 0.0);
+  std::vector<double> block(room), rows(room), null_rows(room), total(errors ? n : 0, 0.0),
+      null_total(errors ? n : 0, 0.0);
   const auto row = [&](std::vector<double>& all, int64_t k) {
-    return errors ? std::span<double>(all.data() + k * n, static_cast<size_t>(n)) : std::span<double>{};
+    return std::span<double>(all.data() + k * n, static_cast<size_t>(n));
   };
   double covered = 0;
-  for (int64_t first = 0; first < count; first += kTimesAtOnce) {
+  if (!errors) {
+    std::vector<double> scores;
+    if (!scores_by_row(data, predicted, survival, scores)) throw_no_probability(predicted);
+    for (int64_t k = 0; k < count; ++k) {
+      if (!defined[k]) continue;
+      const double null = null_score(data, sums, data.times[k]);
+      out.brier.data_ptr<double>()[k] = scores[k];
+      out.null.data_ptr<double>()[k] = null;
+      if (null > 0) out.scaled.data_ptr<double>()[k] = 1 - scores[k] / null;
+      if (share[k] != 0)
+        out.integrated += share[k] * scores[k], out.integrated_null += share[k] * null, covered += share[k];
+    }
+  }
+  for (int64_t first = 0; errors && first < count; first += kTimesAtOnce) {
     const int64_t end = std::min(count, first + kTimesAtOnce);
-    gather(data, predicted, survival, first, end, block);
+    if (!gather(data, predicted, survival, first, end, block)) throw_no_probability(predicted);
     at::parallel_for(first, end, 1, [&](int64_t from, int64_t to) {
       for (int64_t k = from; k < to; ++k) {
         if (!defined[k]) continue;

@@ -472,6 +472,10 @@ def test_by_group():
     assert mae.table["value"].to_numpy() == pytest.approx(np.ones(5)) and np.isnan(
         mae.table.loc["alone", "standard_error"]
     )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        over = metrics.by_group(metrics.cumulative_dynamic_auc, (event, time), x, groups=groups, times=[3.0, 6.0])
+    assert over.table.loc["a", "value"] > 0.5 and "had the event" in over.table.loc["no events", "reason"]
     with pytest.raises(vs.InvalidArgument, match="one of the groups"):
         metrics.by_group(metrics.roc_auc, y, x, groups=groups, reference="z")
     with pytest.raises(vs.InvalidArgument, match="standard_error"):
@@ -618,6 +622,41 @@ def test_bad_predictions():
     ):  # fmt: skip
         with pytest.raises(vs.Error, match=message):
             call()
+
+
+def test_nobody():
+    """Mechanics: no subjects is an error of ours, whatever is asked; one subject has values without errors."""
+    empty = (np.array([], bool), np.array([]))
+    for call in (
+        lambda: metrics.concordance_index(empty, []),
+        lambda: metrics.cumulative_dynamic_auc(empty, [], [1.0]),
+        lambda: metrics.incident_dynamic_auc(empty, []),
+        lambda: metrics.brier_curve(empty, np.zeros((0, 1)), [1.0]),
+        lambda: metrics.survival_calibration(empty, [], 1.0),
+        lambda: metrics.d_calibration(empty, []),
+        lambda: metrics.decision_curve(empty, [], time=1.0),
+        lambda: metrics.bootstrap_concordance(empty, []),
+    ):
+        with pytest.raises(vs.InvalidArgument):
+            call()
+    alone = metrics.brier_curve((np.array([True]), np.array([3.0])), [[0.4]], [2.0])
+    assert alone.table["brier"][0] == pytest.approx(0.36) and np.isnan(alone.table["standard_error"][0])
+    with pytest.raises(vs.InvalidArgument, match="NaN"):
+        metrics.brier_curve((np.array([True]), np.array([3.0])), [[np.nan]], [2.0])
+
+
+@pytest.mark.parametrize("n, columns", [(300, 5), (20_000, 19)])
+def test_scores_are_the_same_without_errors(n, columns):
+    """Invariant: leaving out the errors changes no score (another way through memory)."""
+    y, x, _, _ = data(n, seed=25)
+    times = np.linspace(0.6, 20, columns)
+    survival = np.exp(-np.exp(0.7 * x)[:, None] * times / 12)
+    a, b = (metrics.brier_curve(y, survival, times, standard_error=e) for e in (True, False))
+    for column in ("brier", "null", "scaled"):
+        np.testing.assert_allclose(a.table[column], b.table[column], rtol=1e-12)
+    assert a.integrated == pytest.approx(b.integrated, rel=1e-12) and np.isnan(b.standard_error)
+    risk = metrics.brier_curve(y, 1 - survival, times, predicts="risk", standard_error=False)
+    np.testing.assert_allclose(risk.table["brier"], b.table["brier"], rtol=1e-12)
 
 
 def test_survival_calibration_edges():

@@ -104,7 +104,7 @@ def by_group(
             se = float(result.standard_error)
             low, high = (float(v) for v in result.interval)
             if not np.isfinite(value):
-                reason = reason or "the measure is not defined here"
+                reason = reason or _first_reason(result) or "the measure is not defined here"
             elif not np.isfinite(se):
                 reason = reason or "too few subjects for a standard error"
         except (Error, ZeroDivisionError) as error:
@@ -134,6 +134,13 @@ def by_group(
         "z": z, "p": p, "p_holm": _holm(p), "reason": others["reason"].where(others["reason"] != "", base["reason"]),
     })  # fmt: skip
     return ByGroup(table, gaps, reference, confidence)
+
+
+def _first_reason(result: Any) -> str:
+    table = getattr(result, "table", None)
+    if table is None or "reason" not in table:
+        return ""
+    return next((str(r) for r in table["reason"] if r), "")
 
 
 def _holm(p: pd.Series) -> pd.Series:

@@ -112,6 +112,8 @@ def survival_calibration(
     n, t = len(status), float(time)
     p = checked_probability(predicted, n, "predicted")
     z = normal_quantile(confidence)
+    if not n:
+        raise InvalidArgument("y is empty: there is nobody to calibrate on")
     if not t > 0 or not np.isfinite(t):
         raise InvalidArgument(f"time must be a positive follow-up time; it is {time!r}")
     if bins < 1 or not 3 <= knots <= 5:
@@ -132,7 +134,7 @@ def survival_calibration(
         undefined(f"observed risk in {len(lost)} of {len(curve)} groups", lost.iloc[0].replace(" with risk >= 0", ""))
 
     risk, se, reason = _observed(follow_up, status, t)
-    ratio = risk / p.mean() if p.mean() > 0 else nan
+    ratio = float(risk / p.mean()) if p.mean() > 0 else nan
     ratio_interval = (nan, nan)
     intercept, intercept_interval, slope, slope_interval = nan, (nan, nan), nan, (nan, nan)
     if reason:
@@ -238,8 +240,8 @@ def d_calibration(y: Any, survival: Any, times: Any = None, *, bins: int = 10) -
             at, curves = np.r_[0.0, at], np.column_stack([np.ones(len(time)), curves])
         values = np.array([np.interp(t, at, row) for t, row in zip(time, curves, strict=True)])
     s = checked_probability(values, len(time), "survival")
-    if bins < 2:
-        raise InvalidArgument(f"bins must be at least 2; it is {bins}")
+    if bins < 2 or not len(s):
+        raise InvalidArgument(f"bins must be at least 2 and there must be subjects; they are {bins} and {len(s)}")
     edges = np.linspace(0, 1, bins + 1)
     own = np.minimum((s * bins).astype(int), bins - 1)
     counts = np.bincount(own[event], minlength=bins).astype(float)
