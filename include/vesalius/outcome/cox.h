@@ -11,7 +11,7 @@
 ///
 /// Minimised is  −(1/Σw) · log partial likelihood + penalty.  The linear predictor is (x − mean)·coef, with the means of
 /// the columns in the training data: curves come from its logarithmic cumulative hazard, so that no size or offset of
-/// a column can overflow them. All on the CPU in float64. @throws NotSupported tensors on another device
+/// a column can overflow them. Computed on the CPU in float64: tensors of another device or type are copied.
 namespace vesalius::outcome {
 
 /// How subjects with events at one time are ordered: Efron 1977 (doi 10.1080/01621459.1977.10480613), Breslow 1974, or
