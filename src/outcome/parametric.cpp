@@ -72,16 +72,16 @@ class ParametricLikelihood {
               const Jet& shape) const {
     Jet out;
     switch (data_.kind[i]) {
-      case Censoring::none:
+      case TimeKind::none:
         out = detail::log_density(base_, low, shape) + log_slope - data_.log_time[i];
         break;
-      case Censoring::right:
+      case TimeKind::right:
         out = detail::log_survival(base_, low, shape);
         break;
-      case Censoring::left:
+      case TimeKind::left:
         out = detail::log_distribution(base_, high, shape);
         break;
-      case Censoring::interval:
+      case TimeKind::interval:
         out = detail::log_interval(base_, low, high, shape);
         break;
     }
@@ -94,11 +94,11 @@ class ParametricLikelihood {
     if (is_gompertz(family_)) {
       const Jet a = Jet::variable(b[1], 1);
       Jet low, high, slope, entry;
-      if (data_.kind[i] != Censoring::left) {
+      if (data_.kind[i] != TimeKind::left) {
         const GompertzTime time(data_.low[i], mu, a);
         low = time.z, slope = time.log_slope;
       }
-      if (data_.kind[i] == Censoring::left || data_.kind[i] == Censoring::interval)
+      if (data_.kind[i] == TimeKind::left || data_.kind[i] == TimeKind::interval)
         high = GompertzTime(data_.high[i], mu, a).z;
       if (data_.truncated(i)) entry = GompertzTime(data_.entry[i], mu, a).z;
       return term_of(i, low, high, slope, entry, Jet());
@@ -114,11 +114,11 @@ class ParametricLikelihood {
   /// Variables: z at the lower time, then its slope (an event) or z at the upper time, then z at entry.
   Jet spline_term(int64_t i, const Vector& b) const {
     const double* rows = basis_.data() + i * 3 * q_;
-    double u[3] = {eta_[i], data_.kind[i] == Censoring::none ? 0.0 : eta_[i], eta_[i]};
+    double u[3] = {eta_[i], data_.kind[i] == TimeKind::none ? 0.0 : eta_[i], eta_[i]};
     for (int64_t a = 0; a < 3; ++a)
       for (int64_t j = 0; j < q_; ++j) u[a] += rows[a * q_ + j] * b[j];
     const Jet first = Jet::variable(u[0], 0), second = Jet::variable(u[1], 1), entry = Jet::variable(u[2], 2);
-    if (data_.kind[i] == Censoring::none) {
+    if (data_.kind[i] == TimeKind::none) {
       if (!(u[1] > 0)) return Jet(-std::numeric_limits<double>::infinity());
       return term_of(i, first, first, log(second), entry, Jet());
     }
@@ -131,8 +131,8 @@ class ParametricLikelihood {
     for (int64_t i = 0; i < data_.size(); ++i) {
       double* rows = basis_.data() + i * 3 * q_;
       const auto kind = data_.kind[i];
-      if (kind != Censoring::left) spline.at(data_.low[i], rows, kind == Censoring::none ? rows + q_ : unused.data());
-      if (kind == Censoring::left || kind == Censoring::interval) spline.at(data_.high[i], rows + q_, unused.data());
+      if (kind != TimeKind::left) spline.at(data_.low[i], rows, kind == TimeKind::none ? rows + q_ : unused.data());
+      if (kind == TimeKind::left || kind == TimeKind::interval) spline.at(data_.high[i], rows + q_, unused.data());
       if (data_.truncated(i)) spline.at(data_.entry[i], rows + 2 * q_, unused.data());
     }
   }
@@ -157,7 +157,7 @@ class ParametricLikelihood {
 
   bool on_columns(int64_t i, int a) const {
     if (!is_spline(family_)) return a == 0;
-    return a != 1 || data_.kind[i] != Censoring::none;
+    return a != 1 || data_.kind[i] != TimeKind::none;
   }
 
   void add(int64_t i, const Jet& term, double w, Vector& g, Vector& h) {
@@ -240,7 +240,7 @@ Vector start_of(const TimeData& data, const Standardised& columns, SurvivalFamil
     Vector b(2 + p, 0.0);
     double total = 0;
     for (int64_t i = 0; i < data.size(); ++i) {
-      const double end = data.kind[i] == Censoring::left ? 0.5 * data.high[i] : data.low[i];
+      const double end = data.kind[i] == TimeKind::left ? 0.5 * data.high[i] : data.low[i];
       total += data.weight[i] * (end - (data.truncated(i) ? data.entry[i] : 0));
     }
     b[0] = std::log(data.informative / total);

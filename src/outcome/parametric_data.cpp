@@ -25,7 +25,7 @@ std::vector<double> limit_of(const at::Tensor& t, int64_t n, const std::string& 
   return out;
 }
 
-Censoring kind_of(double low, double high) {
+TimeKind kind_of(double low, double high) {
   const bool open = !(high < std::numeric_limits<double>::infinity());
   if (low < 0 || high < 0) throw InvalidArgument("times must not be negative: follow-up starts at 0");
   if (high < low)
@@ -38,10 +38,10 @@ Censoring kind_of(double low, double high) {
           "an event at time 0 has no logarithm: a parametric model needs times above 0. Add half of the smallest unit "
           "of time "
           "(0.5 days, say), or give it as an interval from 0 to that unit");
-    return Censoring::none;
+    return TimeKind::none;
   }
-  if (open) return Censoring::right;
-  return low == 0 ? Censoring::left : Censoring::interval;
+  if (open) return TimeKind::right;
+  return low == 0 ? TimeKind::left : TimeKind::interval;
 }
 
 }  // namespace
@@ -57,11 +57,11 @@ TimeData time_data(const at::Tensor& lower, const at::Tensor& upper, const std::
   double centre = 0;
   for (int64_t i = 0; i < n; ++i) {
     out.kind.push_back(kind_of(low[i], high[i]));
-    if (out.kind[i] == Censoring::right && low[i] == 0)
+    if (out.kind[i] == TimeKind::right && low[i] == 0)
       out.weight[i] = 0;  // known to have an event some time: says nothing
-    if (out.kind[i] == Censoring::right) continue;
+    if (out.kind[i] == TimeKind::right) continue;
     out.informative += out.weight[i];
-    const double middle = out.kind[i] == Censoring::left ? high[i] : 0.5 * (low[i] + high[i]);
+    const double middle = out.kind[i] == TimeKind::left ? high[i] : 0.5 * (low[i] + high[i]);
     centre += out.weight[i] * (linear ? middle : std::log(middle));
   }
   if (!(out.informative > 0))
@@ -73,18 +73,18 @@ TimeData time_data(const at::Tensor& lower, const at::Tensor& upper, const std::
   for (int64_t i = 0; i < n; ++i) {
     const auto kind = out.kind[i];
     out.low.push_back(inner(low[i]));
-    out.high.push_back(kind == Censoring::right ? out.low[i] : inner(high[i]));
-    out.log_time.push_back(kind == Censoring::none ? (linear ? std::log(out.low[i]) : out.low[i]) : 0.0);
-    if (kind == Censoring::none) out.log_unit += out.weight[i] * (linear ? std::log(out.unit) : out.shift);
+    out.high.push_back(kind == TimeKind::right ? out.low[i] : inner(high[i]));
+    out.log_time.push_back(kind == TimeKind::none ? (linear ? std::log(out.low[i]) : out.low[i]) : 0.0);
+    if (kind == TimeKind::none) out.log_unit += out.weight[i] * (linear ? std::log(out.unit) : out.shift);
   }
   if (entry_in) {
     const auto entry = limit_of(*entry_in, n, "entry");
     for (int64_t i = 0; i < n; ++i) {
-      const double until = out.kind[i] == Censoring::left ? high[i] : low[i];
-      if (!(entry[i] >= 0) || !(entry[i] < until || (entry[i] == until && out.kind[i] == Censoring::interval)))
+      const double until = out.kind[i] == TimeKind::left ? high[i] : low[i];
+      if (!(entry[i] >= 0) || !(entry[i] < until || (entry[i] == until && out.kind[i] == TimeKind::interval)))
         throw InvalidArgument("entry must be at least 0 and before the time; a subject enters at " +
                               std::to_string(entry[i]) + " and leaves at " + std::to_string(until));
-      if (out.kind[i] == Censoring::left && entry[i] > 0)
+      if (out.kind[i] == TimeKind::left && entry[i] > 0)
         throw InvalidArgument(
             "a subject seen from entry on cannot have had the event before it: give the interval (entry, upper]");
       out.has_entry.push_back(entry[i] > 0);
@@ -102,7 +102,7 @@ TimeData time_data(const at::Tensor& lower, const at::Tensor& upper, const std::
     out.strata = static_cast<int64_t>(largest) + 1;
     std::vector<double> events(out.strata, 0.0);
     for (int64_t i = 0; i < n; ++i)
-      if (out.kind[i] != Censoring::right) events[out.stratum[i]] += out.weight[i];
+      if (out.kind[i] != TimeKind::right) events[out.stratum[i]] += out.weight[i];
     for (int64_t s = 0; s < out.strata; ++s)
       if (!(events[s] > 0))
         throw InvalidArgument("stratum " + std::to_string(s) +
@@ -115,7 +115,7 @@ std::vector<double> spline_knots(const TimeData& data, const ParametricOptions& 
   std::vector<double> times;
   for (int pass = 0; pass < 2 && times.empty(); ++pass)
     for (int64_t i = 0; i < data.size(); ++i)
-      if (data.weight[i] > 0 && (data.kind[i] == Censoring::none || (pass == 1 && data.kind[i] != Censoring::right)))
+      if (data.weight[i] > 0 && (data.kind[i] == TimeKind::none || (pass == 1 && data.kind[i] != TimeKind::right)))
         times.push_back(data.typical(i) + data.shift);
   std::sort(times.begin(), times.end());
   std::vector<double> out{times.front()};

@@ -12,11 +12,11 @@
 
 namespace vesalius::outcome {
 
-enum class Censoring : char { none, right, left, interval };
+enum class TimeKind : char { none, right, left, interval };
 
 /// Times as the parametric likelihood takes them: in logarithms less `shift`, or over `unit` for Gompertz.
 struct TimeData {
-  std::vector<Censoring> kind;
+  std::vector<TimeKind> kind;
   std::vector<double> low, high, entry;  ///< internal; high is low for an event; entry is empty where none is
   std::vector<double> log_time;          ///< internal log t, for densities
   std::vector<double> weight;
@@ -31,8 +31,8 @@ struct TimeData {
   int64_t stratum_of(int64_t i) const { return stratum.empty() ? 0 : stratum[i]; }
   /// A log time near the event, for a start.
   double typical(int64_t i) const {
-    if (kind[i] == Censoring::left) return high[i];
-    return kind[i] == Censoring::interval ? 0.5 * (low[i] + high[i]) : low[i];
+    if (kind[i] == TimeKind::left) return high[i];
+    return kind[i] == TimeKind::interval ? 0.5 * (low[i] + high[i]) : low[i];
   }
 };
 

@@ -12,12 +12,12 @@ namespace vesalius::outcome {
 
 namespace {
 
-struct Area {
+struct MeanArea {
   double value = 0, variance = 0;
 };
 
 /// ∫₀^τ S and its variance from one group's table.
-Area area_under(const RiskTable& table, int64_t group, double tau) {
+MeanArea mean_area(const RiskTable& table, int64_t group, double tau) {
   std::vector<double> time, survival, spread;  // at the group's event times up to τ
   double s = 1;
   for (int64_t i = 0; i < table.rows && table.time[i] <= tau; ++i) {
@@ -29,7 +29,7 @@ Area area_under(const RiskTable& table, int64_t group, double tau) {
     survival.push_back(s);
     spread.push_back(empty ? 0.0 : d / (n * (n - d)));
   }
-  Area out;
+  MeanArea out;
   double after = 0, until = tau;
   for (size_t i = time.size(); i-- > 0;) {
     after += survival[i] * (until - time[i]);
@@ -79,7 +79,7 @@ RestrictedMean restricted_mean(const at::Tensor& time, const at::Tensor& event, 
   std::vector<double> value(k), se(k), difference(k), difference_error(k, nan), ratio(k), ratio_error(k, nan);
   std::vector<double> relative(k);
   for (int64_t g = 0; g < k; ++g) {
-    const auto area = area_under(table, g, out.tau);
+    const auto area = mean_area(table, g, out.tau);
     value[g] = area.value;
     se[g] = std::sqrt(area.variance);
     relative[g] = se[g] / value[g];

@@ -40,8 +40,8 @@ def test_incidence_and_variance_equal_cmprsk():
     gold = R["bmt"]["aalen_johansen"]
     for c in (1, 2):
         at = curve.at(gold["time"], cause=c)
-        check("bmt", f"aalen_johansen/est/1 {c}", at["incidence"], list(gold["est"][f"1 {c}"].values()))
-        check("bmt", f"aalen_johansen/var/1 {c}", at["standard_error"] ** 2, list(gold["var"][f"1 {c}"].values()))
+        check("bmt", f"aalen_johansen/est/1 {c}", at["incidence"])
+        check("bmt", f"aalen_johansen/var/1 {c}", at["standard_error"] ** 2)
 
 
 def test_ties_equal_cmprsk():
