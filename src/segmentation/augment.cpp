@@ -63,7 +63,7 @@ void check(const AugmentationSettings& s, const std::vector<int64_t>& patch) {
   check_range("scaling", s.scaling, 0.01, 100), check_range("noise_sigma", s.noise_sigma, 0, 1e6);
   check_range("blur_sigma", s.blur_sigma, 0, 20), check_range("brightness", s.brightness, 0, 1e6);
   check_range("contrast", s.contrast, 0, 1e6), check_range("low_resolution", s.low_resolution, 0, 1);
-  check_range("gamma", s.gamma, 1e-3, 1e3), check_range("morphology_radius", s.morphology_radius, 0, 100);
+  check_range("gamma", s.gamma, 1e-3, 100), check_range("morphology_radius", s.morphology_radius, 0, 100);
   if (s.rotation_degrees.size() != 2 || !(s.rotation_degrees[0] <= s.rotation_degrees[1]))
     throw InvalidArgument("rotation_degrees: expected (least, most), or nothing for nnU-Net's rule");
   for (const int64_t axis : *s.mirror_axes)

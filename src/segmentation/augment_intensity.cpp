@@ -21,11 +21,12 @@ VESALIUS_BODY float log2_of(float x) {
          t * (2.885390082f + s * (0.9617966939f + s * (0.5770780164f + s * (0.4121985831f + s * 0.3205989f))));
 }
 
-/// 2^y, 0 below −126.
+/// 2^y for −10⁵ < y ≤ 126; (almost) 0 below −126. The clamp is one of whole numbers: a comparison of floats would keep the
+/// compiler from using wide registers.
 VESALIUS_BODY float exp2_of(float y) {
-  const float c = y < -126.f ? -126.f : (y > 126.f ? 126.f : y);
-  const int32_t n = static_cast<int32_t>(c + 1024.5f) - 1024;
-  const float f = (c - static_cast<float>(n)) * 0.6931471806f;
+  int32_t n = static_cast<int32_t>(y + 1024.5f) - 1024;
+  n = n < -126 ? -126 : n;
+  const float f = (y - static_cast<float>(n)) * 0.6931471806f;
   const float p = 1.f + f * (1.f + f * (0.5f + f * (0.1666666667f + f * (0.04166666667f + f * (0.008333333f +
                   f * (0.001388889f + f * 0.0001984127f))))));
   return p * std::bit_cast<float>((n + 127) << 23);
@@ -60,13 +61,15 @@ VESALIUS_BODY void normal_block_body(uint64_t first, uint64_t key, float* __rest
   }
   const auto pairs = [&](const uint32_t* u, const uint32_t* v, float* to) __attribute__((always_inline)) {
     for (int i = 0; i < 64; ++i) {
-      // (0, 1] of 24 bits, so that the logarithm is finite; −2 < t ≤ 2 quarters of a turn.
-      const float a = (static_cast<float>(static_cast<int32_t>(u[i] >> 8)) + 1.f) * 0x1.0p-24f;
+      // 0 < a < 1 of 23 bits, so that the logarithm is finite and not 0; −2 ≤ t < 2 quarters of a turn.
+      const float a = (static_cast<float>(static_cast<int32_t>(u[i] >> 9)) + 0.5f) * 0x1.0p-23f;
       const float t = static_cast<float>(static_cast<int32_t>(v[i]) >> 8) * 0x1.0p-22f;
-      const float square = -1.386294361f * log2_of(a);  // −2 ln a
-      const float radius = square > 1e-12f ? exp2_of(0.5f * log2_of(square > 1e-12f ? square : 1.f)) : 0.f;
-      const float absolute = t < 0 ? -t : t;
-      const float folded = t > 1.f ? 2.f - t : (t < -1.f ? -2.f - t : t);
+      const float radius = exp2_of(0.5f * log2_of(-1.386294361f * log2_of(a)));  // √(−2 ln a)
+      // Without branches: |t| and the sign apart, and the sine beyond a quarter of a turn mirrored.
+      const int32_t bits = std::bit_cast<int32_t>(t), sign = bits & INT32_MIN;
+      const float absolute = std::bit_cast<float>(bits & INT32_MAX);
+      const float beyond = std::bit_cast<float>(std::bit_cast<int32_t>(absolute - 1.f) & INT32_MAX);
+      const float folded = std::bit_cast<float>(std::bit_cast<int32_t>(1.f - beyond) ^ sign);
       to[i] = radius * quarter_sine(folded);
       to[64 + i] = radius * quarter_sine(1.f - absolute);
     }

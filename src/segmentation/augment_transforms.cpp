@@ -146,7 +146,7 @@ at::Tensor gamma(const at::Tensor& image, const std::vector<double>& exponent, b
   Channels x(image);
   const auto each = one_each("exponent", exponent, x.size(), "channels");
   for (int64_t c = 0; c < x.size(); ++c) {
-    if (!(each[c] > 0)) throw InvalidArgument("exponent must be positive");
+    if (!(each[c] > 0 && each[c] <= 100)) throw InvalidArgument("exponent must lie between 0 and 100");
     detail::gamma(x[c], x.count, static_cast<float>(each[c]), inverted);
   }
   return x.out;
