@@ -22,12 +22,12 @@ namespace vesalius::outcome {
 namespace {
 
 using Vector = std::vector<double>;
-constexpr int64_t kMost = 2;  // random effects: intercept, slope
+constexpr int64_t kRandomEffects = 2;  // random effects: intercept, slope
 
 /// A q x q matrix, q ≤ 2.
 struct Small {
   int64_t q = 1;
-  std::array<double, kMost * kMost> v{};
+  std::array<double, kRandomEffects * kRandomEffects> v{};
   double& operator()(int64_t i, int64_t j) { return v[i * q + j]; }
   double operator()(int64_t i, int64_t j) const { return v[i * q + j]; }
 };
@@ -61,7 +61,7 @@ double inverted(Small& a) {  // in place; returns the determinant
 struct Visits {
   Small g;   // ZᵀZ
   Vector s;  // ZᵀX, [q, p]
-  std::array<double, kMost> zy{};
+  std::array<double, kRandomEffects> zy{};
 };
 
 /// The criterion −2 log L in θ, the lower triangle of Λ with D = σ² Λ Λᵀ (standardised units).
@@ -80,7 +80,7 @@ class GrowthCriterion {
     const double* row = x.const_data_ptr<double>();
     for (int64_t i = 0; i < n_; ++i, row += p_) {
       auto& v = visits_[subject[i]];
-      const double z[kMost] = {1, time[i]};
+      const double z[kRandomEffects] = {1, time[i]};
       for (int64_t a = 0; a < q; ++a) {
         for (int64_t b = 0; b < q; ++b) v.g(a, b) += z[a] * z[b];
         for (int64_t j = 0; j < p_; ++j) v.s[a * p_ + j] += z[a] * row[j];
@@ -166,7 +166,7 @@ class GrowthCriterion {
       double d = 1;
       const Small k = shrink(l, s.g, d);
       const Small gk = product(s.g, k), gkg = product(gk, s.g);
-      double v[kMost] = {0, 0};
+      double v[kRandomEffects] = {0, 0};
       for (int64_t a = 0; a < q_; ++a) {
         v[a] = s.zy[a];
         for (int64_t j = 0; j < p_; ++j) u[a * p_ + j] = s.s[a * p_ + j];
@@ -296,7 +296,7 @@ GrowthFit fit_growth(const at::Tensor& x_in, const at::Tensor& y_in, const at::T
     double determinant = 1;
     // b̂ = K Zᵀ(y − Xβ): D ZᵀV⁻¹ = K Zᵀ; var(b̂ − b | β) = σ² K
     const Small shrunk = GrowthCriterion::shrink(l, v.g, determinant), bk = product(b, shrunk);
-    double r[kMost] = {0, 0};
+    double r[kRandomEffects] = {0, 0};
     for (int64_t a = 0; a < q; ++a) {
       r[a] = v.zy[a];
       for (int64_t j = 0; j < k; ++j) r[a] -= v.s[a * k + j] * criterion.beta()[j];
@@ -347,7 +347,7 @@ GrowthPrediction predict_growth(const GrowthFit& fit, const at::Tensor& x_in, co
   for (int64_t i = 0; i < n; ++i, row += p) {
     direction[0] = 1;
     std::copy(row, row + p, direction.begin() + 1);
-    const double z[kMost] = {1, span_of(time)[i]};
+    const double z[kRandomEffects] = {1, span_of(time)[i]};
     double value = 0, variance = 0;
     for (int64_t j = 0; j < k; ++j) value += direction[j] * beta[j];
     const double* error = place[i] >= 0 ? fit.uncertainty.const_data_ptr<double>() + place[i] * q * q : random;
