@@ -204,19 +204,19 @@ class ParametricLikelihood {
   Vector eta_, slope_, curvature_, mixed_;
 };
 
-struct Solution {
+struct TimeSolution {
   Vector b;
   Optimum end;
 };
 
-Solution solve(const TimeData& data, const Standardised& columns, SurvivalFamily family, int64_t strata,
-               const Vector& knots, const ParametricOptions& options);
+TimeSolution solve_times(const TimeData& data, const Standardised& columns, SurvivalFamily family, int64_t strata,
+                         const Vector& knots, const ParametricOptions& options);
 
 /// Parameters of a simpler family as a start.
 Vector start_of(const TimeData& data, const Standardised& columns, SurvivalFamily family, int64_t strata,
                 const Vector& knots, const ParametricOptions& options) {
   const int64_t p = static_cast<int64_t>(columns.scale.size());
-  const auto simpler = [&](SurvivalFamily f, int64_t s) { return solve(data, columns, f, s, {}, options); };
+  const auto simpler = [&](SurvivalFamily f, int64_t s) { return solve_times(data, columns, f, s, {}, options); };
   if (is_spline(family)) {
     const auto base = base_of(family);
     const auto from = simpler(base == detail::Base::extreme    ? SurvivalFamily::weibull
@@ -260,10 +260,10 @@ Vector start_of(const TimeData& data, const Standardised& columns, SurvivalFamil
   return b;
 }
 
-Solution solve(const TimeData& data, const Standardised& columns, SurvivalFamily family, int64_t strata,
-               const Vector& knots, const ParametricOptions& options) {
+TimeSolution solve_times(const TimeData& data, const Standardised& columns, SurvivalFamily family, int64_t strata,
+                         const Vector& knots, const ParametricOptions& options) {
   ParametricLikelihood likelihood(data, columns, family, strata, knots);
-  Solution out;
+  TimeSolution out;
   out.b = start_of(data, columns, family, strata, knots, options);
   out.end = minimise_newton([&](const Vector& b, Vector* g, Vector* h) { return likelihood(b, g, h); }, out.b,
                             {options.max_iterations});
@@ -288,7 +288,7 @@ Solution solve(const TimeData& data, const Standardised& columns, SurvivalFamily
 }
 
 /// Whether the information determines every parameter; names the one that it does not.
-void check_information(const Solution& solution, SurvivalFamily family, int64_t q, int64_t strata,
+void check_information(const TimeSolution& solution, SurvivalFamily family, int64_t q, int64_t strata,
                        const ParametricOptions& options) {
   if (has_scale(family))
     for (int64_t s = 0; s < strata; ++s)
@@ -334,7 +334,7 @@ ParametricFit fit_parametric(const at::Tensor& x_in, const at::Tensor& lower, co
   const Vector knots = is_spline(options.family) ? spline_knots(data, options) : Vector{};
   Vector inner = knots;  // in internal log time
   for (double& k : inner) k -= data.shift;
-  const auto solution = solve(data, columns, options.family, data.strata, inner, options);
+  const auto solution = solve_times(data, columns, options.family, data.strata, inner, options);
   const int64_t m = static_cast<int64_t>(solution.b.size()), q = m - p;
   if (!solution.end.converged && solution.end.iterations >= options.max_iterations && !solution.end.hessian.empty()) {
     check_information(solution, options.family, q, data.strata, options);
