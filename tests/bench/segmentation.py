@@ -107,12 +107,13 @@ def export(who: str, classes: int, shape: int):
         return lambda: resample(
             logits.numpy(), (shape,) * 3, np.ones(3) * 2, np.ones(3), is_seg=False, order=1, order_z=0
         ).argmax(0)
-    plan = vs.segmentation.PreprocessPlan()
-    plan.spacing, plan.normalisation, plan.use_mask_for_norm = [2.0] * 3, ["none"], [False]
-    _, _, trace = preprocess(vs.Image(torch.ones(shape, shape, shape)), plan)
-    labels = vs.segmentation.LabelSet.from_json(
-        json.dumps({"labels": {str(k): k for k in range(1, classes)} | {"background": 0}})
-    )
+    plan = vs.segmentation.NetworkPlan(
+        network="plain_unet", network_features_per_stage=[4, 8], network_num_classes=classes, spacing=[2.0] * 3,
+        patch_size=[8] * 3, channels=["x"], normalisation=["none"], use_mask_for_norm=[0],
+        label_names=["background", *map(str, range(1, classes))], label_values=[str(k) for k in range(classes)],
+    )  # fmt: skip
+    _, _, trace = preprocess(vs.Image(torch.ones(shape, shape, shape)), plan.preprocess())
+    labels = plan.label_set()
     return lambda: restore(logits, trace, labels)
 
 
