@@ -38,9 +38,9 @@ struct PatchSamplerOptions {
   int64_t batch_size = 2;
   double oversample_foreground = 0.33;  ///< sample j of a batch of B is forced iff j ≥ round(B · (1 − this))
   uint64_t seed = 0;
-  std::vector<std::vector<int64_t>> regions;             ///< labels become one-hot regions
-  std::optional<int64_t> ignore_label;
-  std::vector<std::vector<double>> deep_supervision;     ///< scales of each output; empty: one target
+  std::vector<std::vector<int64_t>> regions{};           ///< labels become one-hot regions
+  std::optional<int64_t> ignore_label{};
+  std::vector<std::vector<double>> deep_supervision{};   ///< scales of each output; empty: one target
 };
 
 struct PatchBatch {
