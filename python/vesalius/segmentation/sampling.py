@@ -41,8 +41,8 @@ def _of_labels(labels: torch.Tensor) -> tuple[list[list[int]], list[torch.Tensor
     return classes, voxels
 
 
-def _case(given: Any, number: int) -> Any:  # noqa: ANN401
-    def get(name: str, default: Any = None) -> Any:  # noqa: ANN401
+def _case(given: Any, number: int) -> Any:
+    def get(name: str, default: Any = None) -> Any:
         return given.get(name, default) if isinstance(given, Mapping) else getattr(given, name, default)
 
     if isinstance(given, _c.SamplerCase):
@@ -68,7 +68,9 @@ def _case(given: Any, number: int) -> Any:  # noqa: ANN401
     previous = get("previous")
     if previous is not None:
         previous = previous.to(torch.int16)
-    return _c.SamplerCase(str(get("id", number)), image.float(), labels, [list(c) for c in classes], locations, previous)
+    return _c.SamplerCase(
+        str(get("id", number)), image.float(), labels, [list(c) for c in classes], locations, previous
+    )
 
 
 class PatchSampler:
@@ -127,12 +129,19 @@ class PatchSampler:
         load_size: Sequence[int] | None = None,
     ) -> None:
         self.patch_size = tuple(int(n) for n in patch_size)
-        self.batch_size, self.seed, self.threads, self.prefetch = int(batch_size), int(seed), int(threads), int(prefetch)
+        self.batch_size, self.seed, self.threads, self.prefetch = (
+            int(batch_size),
+            int(seed),
+            int(threads),
+            int(prefetch),
+        )
         self._callback: Callback | None = None
         native = augmentation._c if isinstance(augmentation, Augmentation) else None
         if augmentation is not None and native is None:
             if not callable(augmentation):
-                raise TypeMismatch(f"augmentation is {type(augmentation).__name__}; expected Augmentation or a callable")
+                raise TypeMismatch(
+                    f"augmentation is {type(augmentation).__name__}; expected Augmentation or a callable"
+                )
             self._callback = augmentation
         self._regions, self._ignore = [list(r) for r in regions], ignore_label
         self._scales = [[float(v) for v in s] for s in deep_supervision]
@@ -189,9 +198,7 @@ class PatchSampler:
     def _called(self, epoch: int, iteration: int, sample: int) -> tuple[torch.Tensor, torch.Tensor, str]:
         image, label = self._c.raw_sample(epoch, iteration, sample)
         assert self._callback is not None
-        image, label = self._callback(
-            image, label, seed=self.seed, epoch=epoch, iteration=iteration, index=sample
-        )
+        image, label = self._callback(image, label, seed=self.seed, epoch=epoch, iteration=iteration, index=sample)
         return image, label, self._c.window(epoch, iteration, sample)["case"]
 
     def _joined(self, samples: list[tuple[torch.Tensor, torch.Tensor, str]], epoch: int, iteration: int) -> Batch:
@@ -201,7 +208,7 @@ class PatchSampler:
         target: Any = torch.stack(labels)
         if self._scales:
             levels = [deep_supervision_targets(label, self._scales) for label in labels]
-            target = [torch.stack(level) for level in zip(*levels)]
+            target = [torch.stack(level) for level in zip(*levels, strict=True)]
         return {
             "image": torch.stack([image for image, _, _ in samples]),
             "label": target,

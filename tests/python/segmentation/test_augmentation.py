@@ -41,7 +41,7 @@ def case() -> tuple[torch.Tensor, torch.Tensor]:
     return image.contiguous(), labels[None].contiguous()
 
 
-def peer_spatial(patch, angles, scale):  # noqa: ANN001, ANN201
+def peer_spatial(patch, angles, scale):
     return SpatialTransform(
         patch, 0, False, p_rotation=1, p_scaling=1, p_synchronize_scaling_across_axes=1,
         rotation=lambda image, dim: angles[dim], scaling=lambda image, dim: scale,
@@ -52,8 +52,10 @@ def peer_spatial(patch, angles, scale):  # noqa: ANN001, ANN201
 @pytest.mark.parametrize("angles", [(0.3, 0, 0), (0, -0.5, 0), (0, 0, 0.4), (0.3, -0.2, 0.5)])
 @pytest.mark.parametrize("scale", [1.0, 0.73, 1.37])
 @pytest.mark.parametrize("mirror", [(), (0, 2), (1,)])
-@pytest.mark.parametrize("patch", [(20, 24, 21), (34, 24, 51)])  # no voxel exactly halfway: there the peer's rounding decides
-def test_spatial(case, angles, scale, mirror, patch) -> None:  # noqa: ANN001
+@pytest.mark.parametrize(
+    "patch", [(20, 24, 21), (34, 24, 51)]
+)  # no voxel exactly halfway: there the peer's rounding decides
+def test_spatial(case, angles, scale, mirror, patch) -> None:
     """Oracle: batchgeneratorsv2's SpatialTransform with these angles and scale, then flips."""
     image, label = case
     out = peer_spatial(patch, angles, scale)(image=image.clone(), segmentation=label.clone())
@@ -64,7 +66,7 @@ def test_spatial(case, angles, scale, mirror, patch) -> None:  # noqa: ANN001
 
 
 @pytest.mark.parametrize("scale", [1.0, 1.3])
-def test_spatial_2d(case, scale) -> None:  # noqa: ANN001
+def test_spatial_2d(case, scale) -> None:
     """Oracle: batchgeneratorsv2 in 2D."""
     image, label = case[0][:, 3], case[1][:, 3]
     out = peer_spatial((24, 41), (0.7, 0.7), scale)(image=image.clone(), segmentation=label.clone())
@@ -73,7 +75,7 @@ def test_spatial_2d(case, scale) -> None:  # noqa: ANN001
     assert (got_label != out["segmentation"]).float().mean() < 2e-3
 
 
-def test_spatial_dummy_2d(case) -> None:  # noqa: ANN001
+def test_spatial_dummy_2d(case) -> None:
     """Oracle: batchgeneratorsv2's 2D SpatialTransform on slices as channels (nnU-Net's dummy 2D)."""
     image, label = case
     c, z = image.shape[:2]
@@ -88,7 +90,7 @@ def test_spatial_dummy_2d(case) -> None:  # noqa: ANN001
 
 
 @pytest.mark.parametrize("patch", [(20, 24, 22), (21, 40, 9), (50, 60, 70), (1, 1, 1)])
-def test_crop_and_mirror(case, patch) -> None:  # noqa: ANN001
+def test_crop_and_mirror(case, patch) -> None:
     """Oracle: batchgeneratorsv2 without rotation (its crop about the middle), and torch's flips; exact."""
     image, label = case
     peer = SpatialTransform(patch, 0, False, border_mode_seg="constant", padding_value_seg=-1)
@@ -109,7 +111,7 @@ def test_label_weights_by_hand() -> None:
     assert torch.equal(turned, torch.rot90(label, -1, (1, 2)))
 
 
-def test_window_hides_what_lies_outside(case) -> None:  # noqa: ANN001
+def test_window_hides_what_lies_outside(case) -> None:
     """Invariant: voxels of the volume outside the loaded window count as 0, as if they hadn't been loaded."""
     image, label = case
     augment = aug.Augmentation(patch_size=PATCH)
@@ -124,7 +126,7 @@ def test_window_hides_what_lies_outside(case) -> None:  # noqa: ANN001
 
 
 @pytest.mark.parametrize("sigma", [(0.5, 0.7, 0.9), (1.0, 0.61, 0.84), (2.3, 1.0, 0.5)])
-def test_blur(case, sigma) -> None:  # noqa: ANN001
+def test_blur(case, sigma) -> None:
     """Oracle: batchgeneratorsv2's blur_dimension."""
     want = case[0].clone()
     for axis, s in enumerate(sigma):
@@ -145,7 +147,7 @@ def test_blur_of_narrow_images() -> None:
     np.testing.assert_allclose(aug.gaussian_blur(image, 1.0)[0, 0].numpy(), want, rtol=1e-5)
 
 
-def test_brightness_and_contrast(case) -> None:  # noqa: ANN001
+def test_brightness_and_contrast(case) -> None:
     """Oracle: multiplication; batchgeneratorsv2's ContrastTransform."""
     factors = torch.tensor([0.76, 1.24])
     assert torch.equal(aug.brightness(case[0], factors.tolist()), case[0] * factors.view(2, 1, 1, 1))
@@ -157,7 +159,7 @@ def test_brightness_and_contrast(case) -> None:  # noqa: ANN001
 @pytest.mark.parametrize("inverted", [False, True])
 @pytest.mark.parametrize("exponent", [0.7, 1.0, 1.5])
 @pytest.mark.parametrize("offset", [0.0, 1000.0])
-def test_gamma(case, inverted, exponent, offset) -> None:  # noqa: ANN001
+def test_gamma(case, inverted, exponent, offset) -> None:
     """Oracle: batchgeneratorsv2's GammaTransform in float64, mean and standard deviation kept."""
     image = case[0] + offset
     want = GammaTransform((1, 1), 0, False, 1, 1)._apply_to_image(
@@ -172,7 +174,7 @@ def test_gamma(case, inverted, exponent, offset) -> None:  # noqa: ANN001
 
 
 @pytest.mark.parametrize("scale", [(0.63, 0.63, 0.63), (1.0, 0.63, 0.63), (0.5, 0.5, 0.5), (0.97, 0.97, 0.97)])
-def test_low_resolution(case, scale) -> None:  # noqa: ANN001
+def test_low_resolution(case, scale) -> None:
     """Oracle: batchgeneratorsv2's SimulateLowResolutionTransform."""
     peer = SimulateLowResolutionTransform((0.5, 1), False, True, None)
     want = peer._apply_to_image(case[0].clone(), apply_to_channel=[0, 1], scales=torch.tensor([scale] * 2))
@@ -196,7 +198,7 @@ def test_noise() -> None:
 
 @pytest.mark.parametrize("radius", [1, 2, 3, 5, 8])
 @pytest.mark.parametrize("kind", ["dilate", "erode", "close", "open"])
-def test_morphology(radius, kind) -> None:  # noqa: ANN001
+def test_morphology(radius, kind) -> None:
     """Oracle: batchgeneratorsv2's operators with skimage's ball and disk."""
     generator = torch.Generator().manual_seed(radius)
     mask = torch.nn.functional.avg_pool3d(torch.randn(1, 22, 25, 19, generator=generator), 5, 1, 2)[0] > 0.02
@@ -233,7 +235,7 @@ def test_remove_component() -> None:
     assert torch.equal(aug.remove_component(mask, limit=0.0) > 0, mask)
 
 
-def test_regions_and_deep_supervision(case) -> None:  # noqa: ANN001
+def test_regions_and_deep_supervision(case) -> None:
     """Oracle: batchgeneratorsv2's ConvertSegmentationToRegions and DownsampleSegForDS."""
     regions = [[1, 2, 3], [2, 3], [3]]
     got = aug.label_to_regions(case[1], regions, ignore_label=0)
@@ -242,12 +244,13 @@ def test_regions_and_deep_supervision(case) -> None:  # noqa: ANN001
     scales = [(1.0, 1.0, 1.0), (1.0, 0.5, 0.5), (0.5, 0.25, 0.25), (0.3, 0.7, 0.11)]
     for target in (case[1], got):
         for ours, theirs in zip(
-            aug.deep_supervision_targets(target, scales), DownsampleSegForDSTransform(scales)._apply_to_segmentation(target)
+            aug.deep_supervision_targets(target, scales),
+            DownsampleSegForDSTransform(scales)._apply_to_segmentation(target),
         ):
             assert torch.equal(ours, theirs)
 
 
-def close(rate, p: float, n: int) -> None:  # noqa: ANN001
+def close(rate, p: float, n: int) -> None:
     assert abs(rate - p) < 5 * math.sqrt(p * (1 - p) / n), (rate, p)
 
 
@@ -257,10 +260,10 @@ def test_probabilities_and_ranges() -> None:
     n = 20000
     draws = [augment.draw(seed=11, iteration=i, channels=2) for i in range(n)]
 
-    def rate(done, p: float) -> None:  # noqa: ANN001
+    def rate(done, p: float) -> None:
         close(np.mean(done), p, len(done))
 
-    def uniform(values, low: float, high: float) -> None:  # noqa: ANN001
+    def uniform(values, low: float, high: float) -> None:
         assert stats.kstest((np.asarray(values) - low) / (high - low), "uniform").pvalue > 1e-4
 
     rate([any(d.angles) for d in draws], 0.2)
@@ -288,12 +291,14 @@ def test_probabilities_and_ranges() -> None:
         uniform(values[values < 1], low, 1)
         uniform(values[values >= 1], 1, high)
     # Independent of each other, though they come of one key.
-    spatial, gamma, mirror = (np.array(v, float) for v in zip(*[(d.spatial, bool(d.gamma), 0 in d.mirror_axes) for d in draws]))
+    spatial, gamma, mirror = (
+        np.array(v, float) for v in zip(*[(d.spatial, bool(d.gamma), 0 in d.mirror_axes) for d in draws])
+    )
     for a, b in [(spatial, gamma), (gamma, mirror), (spatial[1:], spatial[:-1])]:
         assert abs(np.corrcoef(a, b)[0, 1]) < 5 / math.sqrt(n)
 
 
-def test_cascade_draws_and_channels(case) -> None:  # noqa: ANN001
+def test_cascade_draws_and_channels(case) -> None:
     """Statistics of the cascade's extras; and the channels made of them, step by step with the transforms alone."""
     settings = aug.AugmentationSettings(previous_labels=[1, 2, 3])
     augment = aug.Augmentation(settings, patch_size=PATCH)
@@ -325,7 +330,7 @@ def test_cascade_draws_and_channels(case) -> None:  # noqa: ANN001
         augment(image, label, seed=0)
 
 
-def test_whole_list_equals_the_transforms_in_order(case) -> None:  # noqa: ANN001
+def test_whole_list_equals_the_transforms_in_order(case) -> None:
     """Invariant: apply() is spatial → noise → blur → brightness → contrast → low resolution → gammas → mask → −1 to 0."""
     image, label = case[0], case[1].clone()
     label[:, :12] = -1
@@ -352,7 +357,7 @@ def test_whole_list_equals_the_transforms_in_order(case) -> None:  # noqa: ANN00
 @pytest.mark.parametrize(
     "patch", [(128, 128, 128), (40, 56, 40), (24, 256, 256), (64, 192, 160), (320, 320), (640, 320)]
 )
-def test_initial_patch_and_rules(patch) -> None:  # noqa: ANN001
+def test_initial_patch_and_rules(patch) -> None:
     """Oracle: nnunetv2's get_patch_size, with its rules for angles and dummy 2D."""
     augment = aug.Augmentation(patch_size=patch)
     limit = math.radians(augment.settings.rotation_degrees[1])
@@ -362,12 +367,19 @@ def test_initial_patch_and_rules(patch) -> None:  # noqa: ANN001
         want[0] = patch[0]
     assert augment.initial_patch_size == tuple(want)
     assert augment.settings.dummy_2d == dummy
-    degrees = {(128, 128, 128): 30, (40, 56, 40): 30, (24, 256, 256): 180, (64, 192, 160): 30, (320, 320): 180, (640, 320): 15}
+    degrees = {
+        (128, 128, 128): 30,
+        (40, 56, 40): 30,
+        (24, 256, 256): 180,
+        (64, 192, 160): 30,
+        (320, 320): 180,
+        (640, 320): 15,
+    }
     assert augment.settings.rotation_degrees == (-degrees[patch], degrees[patch])
 
 
 @pytest.mark.parametrize("patch", [(128, 128, 128), (32, 24), (12, 40, 40)])
-def test_key_alone_decides(case, patch) -> None:  # noqa: ANN001
+def test_key_alone_decides(case, patch) -> None:
     """Invariant: the same key gives the same bits with any number of torch's threads; other keys give others."""
     image, label = (case[0], case[1]) if len(patch) == 3 else (case[0][:, 2], case[1][:, 2])
     augment = pickle.loads(pickle.dumps(aug.Augmentation(patch_size=patch)))
@@ -398,7 +410,9 @@ def test_degenerate_patches() -> None:
     for patch in [(1, 1, 1), (1, 5, 5), (2, 1, 9), (8, 8), (1, 1)]:
         augment = aug.Augmentation(settings, patch_size=patch)
         for index in range(8):
-            image, label = augment(torch.full((1, *patch), 3.0), torch.ones(1, *patch, dtype=torch.uint8), seed=0, index=index)
+            image, label = augment(
+                torch.full((1, *patch), 3.0), torch.ones(1, *patch, dtype=torch.uint8), seed=0, index=index
+            )
             assert torch.isfinite(image).all()
             assert image.shape == (1, *patch)
             assert set(label.unique().tolist()) <= {0, 1}
@@ -407,7 +421,7 @@ def test_degenerate_patches() -> None:
         torch.testing.assert_close(change(constant), constant)
 
 
-def test_bad_input(case) -> None:  # noqa: ANN001
+def test_bad_input(case) -> None:
     image, label = case
     augment = aug.Augmentation(aug.AugmentationSettings.none(), patch_size=PATCH)
     broken = image.clone()
