@@ -108,7 +108,7 @@ class PathSolver {
     } else {
       for (double alpha : alphas) out.push_back(one(alpha, last_.b));
     }
-    for (const auto& b : out) gain.push_back(null_ - model_.value(b));
+    gains(out, gain);
     return out;
   }
 
@@ -199,6 +199,31 @@ class PathSolver {
     }
     columns_times(x, n_, p_, eta.const_data_ptr<double>(), k, n_, g.data());
     for (int64_t i = 0; i < k; ++i) std::copy(g.begin() + i * p_, g.begin() + (i + 1) * p_, of[i]->g.begin());
+  }
+
+  /// By how much the mean log-likelihood of each is above the null model's.
+  void gains(const std::vector<std::vector<double>>& of, std::vector<double>& gain) {
+    if (options_.ties == Ties::exact) {
+      for (const auto& b : of) gain.push_back(null_ - model_.value(b));
+      return;
+    }
+    const int64_t k = static_cast<int64_t>(of.size());
+    std::vector<double> b;
+    for (const auto& solution : of) b.insert(b.end(), solution.begin(), solution.end());
+    auto eta = at::empty({k, n_}, at::kDouble);
+    rows_times(problem_.columns.x.const_data_ptr<double>(), n_, p_, b.data(), k, eta.data_ptr<double>(), n_);
+    if (!problem_.offset.empty())
+      eta.add_(at::from_blob(const_cast<double*>(problem_.offset.data()), {n_}, at::kDouble));
+    eta.sub_(eta.amax({1}, true));
+    const auto risk = eta.exp();
+    auto& likelihood = static_cast<detail::PartialLikelihood&>(*problem_.likelihood);
+    for (int64_t i = 0; i < k; ++i) {
+      const double* row = eta.const_data_ptr<double>() + i * n_;
+      likelihood.set_relative_risks(risk.const_data_ptr<double>() + i * n_);
+      double value = -likelihood.log_risk_sum();
+      for (int64_t s = 0; s < n_; ++s) value += problem_.observed[s] * row[s];
+      gain.push_back(null_ + value / problem_.total);
+    }
   }
 
   /// At the last solution, from every so manieth subject and every so manieth risk set.
@@ -292,8 +317,8 @@ CoxPath cox_path(const at::Tensor& x_in, const CoxOutcome& outcome, const CoxOpt
         coef.push_back(solver.columns().constant[j] ? 0.0 : solutions[k][j] / solver.columns().scale[j]);
       ratio.push_back(2 * gain[k] / room);
       const size_t done = ratio.size();
-      ended = !alphas_in && done > 5 &&
-              (ratio[done - 1] - ratio[done - 2] < 1e-5 * ratio[done - 1] || ratio[done - 1] > 0.999);
+      ended = !alphas_in && done >= 5 &&
+              (ratio[done - 1] - ratio[done - 5] < 1e-3 * ratio[done - 1] || ratio[done - 1] > 0.99);
     }
   }
   const int64_t k = static_cast<int64_t>(ratio.size());

@@ -19,8 +19,8 @@ struct CoxPath {
 };
 
 /// Fits at each of `alphas` (made if not given: `count` from the smallest that leaves no coefficient, equally spaced in the
-/// logarithm, down to `min_ratio` of it). Alphas that are made stop early where the deviance no longer changes (by 1e-5 of
-/// itself over one step, or 99.9 % explained), as glmnet does.
+/// logarithm, down to `min_ratio` of it). Alphas that are made stop early where the share of the deviance grew by less than a
+/// thousandth of itself over four steps, or is above 0.99: glmnet's rule for Cox.
 ///
 /// Every solution fulfils its optimality conditions to options.tolerance. With more subjects than columns several
 /// solutions are refined together: one product of matrices gives the gradients of all.

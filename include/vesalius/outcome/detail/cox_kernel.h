@@ -225,6 +225,17 @@ class PartialLikelihood : public RiskModel {
     for (size_t i = 0; i < w_.size(); ++i) risk_[i] = w_[i] * risk[i];
   }
 
+  /// Σ over event terms of weight · log of the risk sum, of the risks as they were set.
+  double log_risk_sum() const {
+    double sum = 0;
+    walk([](int64_t) {}, [](int64_t) {}, [] {},
+         [&](size_t k, double at_risk, double tied) {
+           for_terms(groups_[k],
+                     [&](double share, double weight) { sum += weight * std::log(at_risk - share * tied); });
+         });
+    return sum;
+  }
+
   double shift() const { return shift_; }
   bool efron() const { return efron_; }
   const RiskOrder& order() const { return order_; }
