@@ -179,6 +179,7 @@ def answers_of(python: str, peer: str, todo: list[Case], repeat: int, limit: flo
                         found[case.name] = {"error": f"> {limit:.0f} s"}
                         break
             todo.remove(case)
+            print(f"{peer}: {case.name}", file=sys.stderr)
             if line is None:
                 break
             if line == "":
@@ -266,16 +267,22 @@ def main() -> None:
     parser.add_argument("--peer-python", action="append", default=[], help="a Python with peers; may be repeated")
     parser.add_argument("--cases", nargs="*", default=[])
     parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--peers", nargs="*", default=[], help="only these")
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--limit", type=float, default=60)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     peers = {} if arguments.no_peers else peers_of([sys.executable, *arguments.peer_python])
+    if arguments.peers:
+        peers = {name: found for name, found in peers.items() if name in arguments.peers}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         todo = cases(folder, arguments.cases)
-        mine = {c.name: ours(c, arguments.repeat) for c in todo}
+        mine = {}
+        for c in todo:
+            mine[c.name] = ours(c, arguments.repeat)
+            print(f"Vesalius: {c.name}: {mine[c.name]['memory']:.4f} s", file=sys.stderr)
         theirs = {p: answers_of(python, p, list(todo), max(1, arguments.repeat // 2), arguments.limit) for p, (python, _) in peers.items()}  # fmt: skip
         count = mine[todo[0].name]["features"] if todo else 0
         print(
