@@ -145,7 +145,7 @@ inline OrientedBox small_box(const std::vector<Vector3>& points, const std::vect
 /// all.
 inline Vector3 enclosing_ellipsoid(const std::vector<Vector3>& points) {
   constexpr double kTolerance = 1e-6;
-  const size_t n = points.size();
+  size_t n = points.size();
   Vector3 middle{}, scale{};
   {  // moved and scaled into [-1, 1]³ for the numbers' sake
     Vector3 low, high;
@@ -203,18 +203,31 @@ inline Vector3 enclosing_ellipsoid(const std::vector<Vector3>& points) {
     }
     const double out = reach[far] / 3 - 1, in = 1 - reach[near] / 3;
     if (out <= kTolerance && in <= kTolerance) break;
+    if (step % 16 == 15) {  // points too far inside to touch the least ellipsoid (Harman and Pronzato 2007)
+      const double excess = (reach[far] + 1) / 4 - 1;
+      const double least = 4 * (1 + 0.5 * excess - 0.5 * std::sqrt(excess * (3 + excess)));
+      size_t kept = 0;
+      for (size_t i = 0; i < n; ++i) {
+        if (weight[i] == 0 && reach[i] + 1 < least) continue;
+        x[kept] = x[i], y[kept] = y[i], z[kept] = z[i], weight[kept] = weight[i], reach[kept] = reach[i];
+        if (i == far) far = kept;
+        if (i == near) near = kept;
+        ++kept;
+      }
+      n = kept;
+    }
     // In dimension d = 4 of the lifted points κ = reach + 1; the step that gains most volume towards, or away from, a point.
     const bool away = in > out;
     const size_t i = away ? near : far;
     const double kappa = reach[i] + 1;
     double beta = (kappa - 4) / (4 * (kappa - 1));
     if (away) beta = std::max(beta, -weight[i] / (1 - weight[i]));
-    for (double& wgt : weight) wgt *= 1 - beta;
+    for (size_t k = 0; k < n; ++k) weight[k] *= 1 - beta;
     weight[i] += beta;
     if (away && weight[i] < 1e-14) weight[i] = 0;
   }
   double most = 0;
-  for (double r : reach) most = std::max(most, r);
+  for (size_t i = 0; i < n; ++i) most = std::max(most, reach[i]);
   for (int a = 0; a < 3; ++a)
     for (int b = 0; b < 3; ++b) covariance[a][b] *= most * scale[a] * scale[b];
   Vector3 axes = eigenvalues3(covariance);
