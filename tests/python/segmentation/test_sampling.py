@@ -328,3 +328,26 @@ def test_cases_without_locations_or_foreground(cases) -> None:
     labels = [int(own["labels"][tuple(np.array(w["start"]) + 1)]) for w in windows]
     assert set(labels) == {1, 2}
     assert math.isclose(np.mean(labels), 1.5, abs_tol=0.4)
+
+
+def test_cases_mapped_from_files(make_dataset, tmp_path) -> None:
+    """Invariant: prepared cases on disk give the batches that their voxels in memory give."""
+    data = make_dataset(tmp_path / "Dataset001_X", spacing=(1.0, 1.0, 1.0), n=2)
+    plans = vs.segmentation.plan(data, fingerprint=vs.segmentation.fingerprint(data, foreground_samples=1000))
+    vs.segmentation.preprocess_dataset(data, plans, "3d_fullres", tmp_path / "cache")
+    mapped = [vs.segmentation.CachedCase.open(str(tmp_path / "cache"), c.id) for c in data.cases]
+    copies = [
+        {
+            "id": c.id,
+            "image": c.image.clone(),
+            "labels": c.labels.clone(),
+            "locations": {tuple(k): v.clone() for k, v in zip(c.classes, c.locations, strict=True)},
+        }
+        for c in mapped
+    ]
+    patch = (16, 24, 24)
+    a, b = (PatchSampler(given, patch, 3, augmentation=Augmentation(patch_size=patch)) for given in (mapped, copies))
+    assert all(equal(x, y) for x, y in zip(a.epochs(0, 1, iterations=5), b.epochs(0, 1, iterations=5), strict=True))
+    assert a.batch(0, 0)["image"].shape == (3, 4, *patch)
+    centres = PatchSampler(mapped, (1, 1, 1), 2, oversample_foreground=1.0)
+    assert {int(v) for i in range(20) for v in centres.batch(0, i)["label"].flatten()} == {1, 2}
