@@ -95,6 +95,8 @@ class CoxNet(BaseEstimator):
 
     def _outcome(self, X: np.ndarray, y: Any, sample_weight: Any) -> tuple[np.ndarray, ...]:
         """event, time, weights, and the entry or ones of −1 that mean none."""
+        if len(X) == 1:
+            raise InvalidArgument("X has one subject (n_samples = 1): a path needs more")
         check_finite(X, names_of(self, X.shape[1]))
         event, time, entry = start_stop_outcome(y)
         if len(event) != len(X):

@@ -21,6 +21,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import vesalius.outcome as vo
 from vesalius.errors import InvalidArgument
 from vesalius.outcome import (
+    CoxNet,
+    CoxNetCV,
     CoxPH,
     FineGray,
     FirthLogisticRegression,
@@ -59,6 +61,22 @@ class AdaptedCox(CoxPH):
         return super().score(X, outcome_of(y, 1))
 
 
+class AdaptedNet(CoxNet):
+    def fit(self, X, y, sample_weight=None):
+        return super().fit(X, outcome_of(y, 1), sample_weight)
+
+    def score(self, X, y):
+        return super().score(X, outcome_of(y, 1))
+
+
+class AdaptedNetCV(CoxNetCV):
+    def fit(self, X, y, sample_weight=None):
+        return super().fit(X, outcome_of(y, 1), sample_weight)
+
+    def score(self, X, y):
+        return super().score(X, outcome_of(y, 1))
+
+
 class AdaptedFineGray(FineGray):
     def fit(self, X, y):
         return super().fit(X, outcome_of(y, 2))
@@ -88,6 +106,8 @@ PENALISED = [
     MultinomialRegression(penalty="l2"),
     AdaptedCox(penalty="l2", ties="breslow"),
     AdaptedFineGray(penalty="l2"),
+    AdaptedNet(ties="breslow"),
+    AdaptedNetCV(ties="breslow"),
 ]
 PLAIN = [
     LinearRegression(),
