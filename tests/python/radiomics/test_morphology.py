@@ -52,7 +52,7 @@ def test_sphere():
 def test_enclosing_shapes_of_simple_bodies():
     """Analytic: the mesh of one voxel is an octahedron, whose ellipsoid is a ball; a box turned by 30 degrees fills its box."""
     f = shape(np.ones((1, 1, 1), bool))
-    assert f["morph_vol_dens_mvee"] == pytest.approx(1 / np.pi, rel=1e-5)  # (4/3) / (4/3 pi)
+    assert f["morph_vol_dens_mvee"] == pytest.approx(1 / np.pi, rel=5e-4)  # (4/3) / (4/3 pi)
     z, y, x = grid(32)
     u, v = np.cos(np.pi / 6) * x + np.sin(np.pi / 6) * y, np.cos(np.pi / 6) * y - np.sin(np.pi / 6) * x
     f = shape((abs(u) <= 24.5) & (abs(v) <= 12.5) & (abs(z) <= 8.5))
@@ -181,9 +181,9 @@ def test_rotation_and_reflection(axes, flip):
     inside, voxels = blob(3)
     there = shape(np.flip(inside.transpose(axes), flip), voxels=np.flip(voxels.transpose(axes), flip))
     here = shape(inside, voxels=voxels)
-    exact = [not name.endswith("_mvee") for name in here.names]  # found step by step, to 3e-6 of the volume
+    exact = [not name.endswith("_mvee") for name in here.names]  # found step by step, to 3e-4 of the volume
     np.testing.assert_allclose(np.array(there.values)[exact], np.array(here.values)[exact], rtol=1e-9)
-    np.testing.assert_allclose(there.values, here.values, rtol=5e-6)
+    np.testing.assert_allclose(there.values, here.values, rtol=5e-4)
 
 
 def test_translation_and_padding():

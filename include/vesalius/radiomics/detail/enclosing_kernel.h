@@ -141,10 +141,10 @@ inline OrientedBox small_box(const std::vector<Vector3>& points, const std::vect
 }
 
 /// Semi-axes, ascending, of the ellipsoid of least volume around points that span three dimensions: Khachiyan's algorithm with
-/// steps away from points (Todd and Yıldırım 2007), until the volume is within 3e-6 of the least; then grown to hold
+/// steps away from points (Todd and Yıldırım 2007), until the volume is within 3e-4 of the least; then grown to hold
 /// all.
 inline Vector3 enclosing_ellipsoid(const std::vector<Vector3>& points) {
-  constexpr double kTolerance = 1e-6;
+  constexpr double kTolerance = 1e-4;
   size_t n = points.size();
   Vector3 middle{}, scale{};
   {  // moved and scaled into [-1, 1]³ for the numbers' sake
