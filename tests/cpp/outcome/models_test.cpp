@@ -21,7 +21,7 @@ using vesalius::outcome::detail::Jet;
 
 namespace {
 
-at::Tensor numbers(std::vector<double> values) {
+at::Tensor row(std::vector<double> values) {
   return at::from_blob(values.data(), {static_cast<int64_t>(values.size())}, at::kDouble).clone();
 }
 
@@ -55,31 +55,31 @@ TEST_CASE("The normal's far tail", "[oracle: Abramowitz, Stegun 26.2: log Φ(−
 
 TEST_CASE("An exponential without columns: events over time at risk", "[oracle: analytic]") {
   const double open = std::numeric_limits<double>::infinity();
-  const auto lower = numbers({1, 2, 3, 4}), upper = numbers({1, 2, open, open}), entry = numbers({0, 1, 0, 2});
+  const auto lower = row({1, 2, 3, 4}), upper = row({1, 2, open, open}), entry = row({0, 1, 0, 2});
   ParametricOptions options;
   options.family = SurvivalFamily::exponential;
   const auto fit = fit_parametric({}, lower, upper, options, std::nullopt, entry);
   CHECK(std::exp(-fit.parameters.item<double>()) == Approx(2.0 / 7).epsilon(1e-10));
   CHECK(fit.log_likelihood == Approx(2 * std::log(2.0 / 7) - 2).epsilon(1e-10));
-  const auto s = parametric_log_survival(fit, at::zeros({1}, at::kDouble), numbers({0, 3.5}));
+  const auto s = parametric_log_survival(fit, at::zeros({1}, at::kDouble), row({0, 3.5}));
   CHECK(s.const_data_ptr<double>()[0] == 0);
   CHECK(s.const_data_ptr<double>()[1] == Approx(-1).epsilon(1e-10));
-  const auto median = parametric_quantile(fit, at::zeros({1}, at::kDouble), numbers({0.5}));
+  const auto median = parametric_quantile(fit, at::zeros({1}, at::kDouble), row({0.5}));
   CHECK(median.item<double>() == Approx(3.5 * std::log(2)).epsilon(1e-10));
-  CHECK_THROWS_AS(fit_parametric({}, lower, numbers({open, open, open, open}), options), InvalidArgument);
+  CHECK_THROWS_AS(fit_parametric({}, lower, row({open, open, open, open}), options), InvalidArgument);
 }
 
 TEST_CASE("Cumulative incidence of two causes by hand", "[oracle: by hand]") {
-  const auto f = aalen_johansen(numbers({1, 2, 3, 4}), numbers({1, 2, 0, 1}), 2);
+  const auto f = aalen_johansen(row({1, 2, 3, 4}), row({1, 2, 0, 1}), 2);
   const double* incidence = f.incidence.const_data_ptr<double>();
   CHECK(incidence[2] == Approx(0.25));
   CHECK(incidence[3] == Approx(0.25));
   CHECK(incidence[6] == Approx(0.75));
-  CHECK_THROWS_AS(aalen_johansen(numbers({1}), numbers({3}), 2), InvalidArgument);
+  CHECK_THROWS_AS(aalen_johansen(row({1}), row({3}), 2), InvalidArgument);
 }
 
 TEST_CASE("A line through points", "[oracle: by hand]") {
-  const auto fit = fit_linear(numbers({0, 1, 2, 3}).view({4, 1}), numbers({1, 3, 4, 8}));
+  const auto fit = fit_linear(row({0, 1, 2, 3}).view({4, 1}), row({1, 3, 4, 8}));
   CHECK(fit.intercept == Approx(0.7));
   CHECK(fit.coef.item<double>() == Approx(2.2));
   CHECK(fit.sigma == Approx(std::sqrt(0.9)));
