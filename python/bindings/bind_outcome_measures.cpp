@@ -36,7 +36,7 @@ void bind_concordance(py::module_& m) {
                  return ConcordanceOptions{weighting, tau, tau_included, std::move(censoring)};
                }),
            py::kw_only(), py::arg("weighting") = PairWeighting::n, py::arg("tau") = std::optional<double>{},
-           py::arg("tau_included") = true, py::arg("censoring") = CensoringOptions{});
+           py::arg("tau_included") = true, py::arg_v("censoring", CensoringOptions{}, "..."));
   py::class_<PairSums>(m, "PairSums")
       .def_readonly("sums", &PairSums::sums)
       .def_readonly("derivative", &PairSums::derivative)
@@ -54,15 +54,15 @@ void bind_concordance(py::module_& m) {
       .def_readonly("value", &ConcordanceProbability::value)
       .def_readonly("standard_error", &ConcordanceProbability::standard_error);
   m.def("concordance_index", &concordance_index, py::arg("time"), py::arg("event"), py::arg("risk"),
-        py::arg("weights") = MaybeTensor{}, py::arg("options") = ConcordanceOptions{}, py::arg("start") = MaybeTensor{},
+        py::arg("weights") = MaybeTensor{}, py::arg_v("options", ConcordanceOptions{}, "..."), py::arg("start") = MaybeTensor{},
         ReleaseGil());
   m.def("pair_sums", &pair_sums, py::arg("time"), py::arg("event"), py::arg("risk"),
-        py::arg("options") = ConcordanceOptions{}, py::arg("weights") = MaybeTensor{}, py::arg("start") = MaybeTensor{},
+        py::arg_v("options", ConcordanceOptions{}, "..."), py::arg("weights") = MaybeTensor{}, py::arg("start") = MaybeTensor{},
         ReleaseGil());
   m.def("pair_sums_by_time", &pair_sums_by_time, py::arg("time"), py::arg("event"), py::arg("survival"),
-        py::arg("times"), py::arg("options") = ConcordanceOptions{}, py::arg("weights") = MaybeTensor{}, ReleaseGil());
+        py::arg("times"), py::arg_v("options", ConcordanceOptions{}, "..."), py::arg("weights") = MaybeTensor{}, ReleaseGil());
   m.def("bootstrap_concordance", &bootstrap_concordance, py::arg("time"), py::arg("event"), py::arg("risk"),
-        py::arg("replicates"), py::arg("seed"), py::arg("options") = ConcordanceOptions{}, ReleaseGil());
+        py::arg("replicates"), py::arg("seed"), py::arg_v("options", ConcordanceOptions{}, "..."), ReleaseGil());
   m.def("multiplicities", &bootstrap_multiplicities, py::arg("n"), py::arg("seed"), py::arg("replicate"), ReleaseGil());
   m.def("gonen_heller", &gonen_heller, py::arg("linear_predictor"), ReleaseGil());
 }
@@ -73,7 +73,7 @@ void bind_over_time(py::module_& m) {
                [](CensoringOptions censoring, bool competing_are_controls, bool standard_error, bool keep_influence) {
                  return TimeOptions{std::move(censoring), competing_are_controls, standard_error, keep_influence};
                }),
-           py::kw_only(), py::arg("censoring") = CensoringOptions{}, py::arg("competing_are_controls") = true,
+           py::kw_only(), py::arg_v("censoring", CensoringOptions{}, "..."), py::arg("competing_are_controls") = true,
            py::arg("standard_error") = true, py::arg("keep_influence") = false);
   py::class_<AucCurve>(m, "AucCurve")
       .def_readonly("auc", &AucCurve::auc)
@@ -85,9 +85,9 @@ void bind_over_time(py::module_& m) {
       .def_readonly("mean_standard_error", &AucCurve::mean_standard_error)
       .def_property_readonly("influence", [](const AucCurve& c) { return maybe(c.influence); });
   m.def("cumulative_dynamic_auc", &cumulative_dynamic_auc, py::arg("time"), py::arg("status"), py::arg("risk"),
-        py::arg("times"), py::arg("options") = TimeOptions{}, py::arg("weights") = MaybeTensor{}, ReleaseGil());
+        py::arg("times"), py::arg_v("options", TimeOptions{}, "..."), py::arg("weights") = MaybeTensor{}, ReleaseGil());
   m.def("censoring_weights", &censoring_weights, py::arg("time"), py::arg("status"), py::arg("t"),
-        py::arg("censoring") = CensoringOptions{}, py::arg("weights") = MaybeTensor{}, ReleaseGil());
+        py::arg_v("censoring", CensoringOptions{}, "..."), py::arg("weights") = MaybeTensor{}, ReleaseGil());
   py::class_<IncidentAuc>(m, "IncidentAuc")
       .def_readonly("time", &IncidentAuc::time)
       .def_readonly("auc", &IncidentAuc::auc)
@@ -114,7 +114,7 @@ void bind_over_time(py::module_& m) {
       .def_readonly("integrated_scaled_standard_error", &BrierCurve::integrated_scaled_standard_error)
       .def_property_readonly("influence", [](const BrierCurve& c) { return maybe(c.influence); });
   m.def("brier_curve", &brier_curve, py::arg("time"), py::arg("status"), py::arg("predicted"), py::arg("times"),
-        py::arg("options") = TimeOptions{}, py::arg("integration") = Integration::trapezoid,
+        py::arg_v("options", TimeOptions{}, "..."), py::arg("integration") = Integration::trapezoid,
         py::arg("survival") = false, py::arg("weights") = MaybeTensor{}, ReleaseGil());
   py::class_<NetBenefit>(m, "NetBenefit")
       .def_readonly("value", &NetBenefit::value)

@@ -128,7 +128,7 @@ void bind_segmentation(py::module_& parent) {
   m.def("gradient_magnitude", &gradient_magnitude, py::arg("image"), py::arg("sigma_mm"), ReleaseGil());
   m.def("watershed", &watershed, py::arg("relief"), py::arg("markers"), py::arg("connectivity"), ReleaseGil());
   bind_metrics(m);
-  bind_model(m);
   bind_segmentation_planning(m);
+  bind_model(m);
   bind_segmentation_augment(m);
 }

@@ -7,7 +7,7 @@ from __future__ import annotations
 import collections.abc
 import typing
 import vesalius._vesalius.core
-__all__: list[str] = ['Features', 'Settings', 'catalogue', 'columns', 'extract', 'extract_labels', 'families', 'find_feature']
+__all__: list[str] = ['Features', 'Settings', 'catalogue', 'columns', 'extract', 'extract_channels', 'extract_labels', 'extract_slices', 'families', 'find_feature']
 class Settings:
     """
     How image and mask are processed before features are computed; see vesalius.radiomics.
@@ -99,7 +99,11 @@ def columns(settings: Settings) -> list[tuple[str, dict]]:
     ...
 def extract(image: vesalius._vesalius.core.Image, mask: vesalius._vesalius.core.Mask, settings: Settings, label: typing.SupportsInt | typing.SupportsIndex, channel: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any) -> Features:
     ...
+def extract_channels(image: vesalius._vesalius.core.Image, mask: vesalius._vesalius.core.Mask, settings: Settings, label: typing.SupportsInt | typing.SupportsIndex, channels: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], progress: typing.Any) -> dict[int, Features]:
+    ...
 def extract_labels(image: vesalius._vesalius.core.Image, mask: vesalius._vesalius.core.Mask, settings: Settings, labels: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], channel: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any) -> dict[int, Features]:
+    ...
+def extract_slices(image: vesalius._vesalius.core.Image, mask: vesalius._vesalius.core.Mask, settings: Settings, label: typing.SupportsInt | typing.SupportsIndex, channel: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any) -> dict[int, Features]:
     ...
 def families() -> list[str]:
     ...

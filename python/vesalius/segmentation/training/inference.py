@@ -61,8 +61,8 @@ def predict_prepared(
     try:
         for i in range(0, len(places), batch):
             here = places[i : i + batch]
-            boxes = [tuple(slice(s, s + t) for s, t in zip(p, tile, strict=True)) for p in here]
-            x = torch.stack([padded[(slice(None), *b)] for b in boxes]).to(device)
+            boxes = [(slice(None), *(slice(s, s + t) for s, t in zip(p, tile, strict=True))) for p in here]
+            x = torch.stack([padded[box] for box in boxes]).to(device)
             if flat:
                 x = x[:, :, 0]
             y = torch.zeros((), device=device)
@@ -75,9 +75,10 @@ def predict_prepared(
                 y = y[:, :, None]
             y = (y * weight).cpu()
             for k, box in enumerate(boxes):
-                total[(slice(None), *box)] += y[k]
-                seen[box] += weight.cpu()
+                total[box] += y[k]
+                seen[box[1:]] += weight.cpu()
     finally:
         network.train(was_training)
     total /= seen
-    return total[(slice(None), *[slice(b, b + n) for b, n in zip(before, size, strict=True)])].contiguous()
+    whole = (slice(None), *(slice(b, b + n) for b, n in zip(before, size, strict=True)))
+    return total[whole].contiguous()
