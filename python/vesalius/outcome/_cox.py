@@ -330,8 +330,8 @@ class CoxPH(BaseEstimator):
                 if self.naive_covariance_ is None:
                     raise InvalidArgument(f"{kind} needs a fit without a penalty")
                 values = values @ self.naive_covariance_
-            if kind == "dfbetas":
-                values = values / np.sqrt(np.diag(self.naive_covariance_))
+                if kind == "dfbetas":
+                    values = values / np.sqrt(np.diag(self.naive_covariance_))
             return pd.DataFrame(values, index=index, columns=names)
         if kind in ("schoenfeld", "scaled_schoenfeld"):
             result = _core.cox_schoenfeld(self.fit_, x, outcome, options)

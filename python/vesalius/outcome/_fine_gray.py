@@ -103,8 +103,9 @@ class FineGray(BaseEstimator):
             raise InvalidArgument(
                 f"no subject has the event {self.cause}: y holds {np.unique(cause).tolist()}, of which 0 is censored"
             )
+        penalty: dict[str, Any] = dict(penalty_of(self.penalty, self.alpha, self.l1_ratio))
         options = _core.CoxOptions(
-            **penalty_of(self.penalty, self.alpha, self.l1_ratio),
+            **penalty,
             standardise=self.standardise,
             max_iterations=self.max_iterations,
             tolerance=self.tolerance,

@@ -213,9 +213,13 @@ class ParametricSurvival(BaseEstimator):
 
     def _fit_of(self) -> Any:
         check_is_fitted(self, "coef_")
+        coef, mean, ancillary, knots = (to_tensor(v) for v in (self.coef_, self.mean_, self.ancillary_, self.knots_))
         return _core.ParametricFit(
             getattr(_core.SurvivalFamily, self._core_family()),
-            *(to_tensor(v) for v in (self.coef_, self.mean_, self.ancillary_, self.knots_)),
+            coef,
+            mean,
+            ancillary,
+            knots,
             1 if self.strata_ is None else len(self.strata_),
         )
 

@@ -86,7 +86,7 @@ class Model:
         if not weights or isinstance(next(iter(weights.values())), torch.Tensor):
             folds = {plan.folds[0]: weights}
         tensors = {str(fold): {k: v.detach() for k, v in state.items()} for fold, state in folds.items()}
-        self._core = _c.network_model(plan, tensors, card, previous._core if previous else None)
+        self._core = _c.network_model(plan, tensors, card, cast(Any, previous._core if previous else None))
 
     @classmethod
     def load(cls, bundle: str | os.PathLike[str], *, trusted: bool = False) -> Model:
@@ -127,7 +127,7 @@ class Model:
         """A fold's network as a ``torch.nn.Module`` with copies of the weights: to train on, to look into."""
         from . import networks
 
-        plan = cast(NetworkPlan, self._core.network_plan)
+        plan = self._core.network_plan
         net = networks.build(plan.spec)
         net.load_state_dict(self.weights[fold or plan.folds[0]])
         return net.eval()
@@ -231,7 +231,7 @@ class Model:
         return options
 
     def _channels(self) -> int:
-        return len(cast(NetworkPlan, self._core.network_plan).channels) if self._core.has_network else 1
+        return len(self._core.network_plan.channels) if self._core.has_network else 1
 
     def _predict_path(self, path: Path, output: str | os.PathLike[str] | None, **options: Any) -> Any:
         if path.is_dir() and any(

@@ -15,6 +15,7 @@ floating-point numbers.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -69,7 +70,7 @@ class Loss(nn.Module):
     ) -> None:
         super().__init__()
         numerator, denominator = smooth if isinstance(smooth, tuple) else (smooth, smooth)
-        self.settings = {
+        self.settings: dict[str, Any] = {
             "regions": regions,
             "include_background": include_background,
             "batch": batch_dice,

@@ -15,7 +15,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -155,7 +155,7 @@ class PatchSampler:
             self._regions,
             ignore_label,
             self._scales,
-            native,
+            cast(Any, native),
         )
 
     def window(self, epoch: int, iteration: int, sample: int) -> dict[str, Any]:

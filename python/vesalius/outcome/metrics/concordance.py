@@ -285,9 +285,9 @@ def concordance_td(
     value, se, _ = _ratio(sums, ties, _unit_weights(sample_weight, len(time)))
     if np.isnan(value) and not sums.reason:
         raise InvalidArgument(f"no two of the {len(time)} subjects can be compared: are there events?")
-    return Concordance(
-        value, se, interval(value, se, confidence), confidence, *(float(v) for v in sums.sums), sums.reason
-    )
+    concordant, discordant, risk_ties, time_ties, both = (float(v) for v in sums.sums)
+    limits = interval(value, se, confidence)
+    return Concordance(value, se, limits, confidence, concordant, discordant, risk_ties, time_ties, both, sums.reason)
 
 
 @dataclass(frozen=True)

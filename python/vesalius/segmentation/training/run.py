@@ -274,7 +274,8 @@ class _Progress:
     """One tqdm bar after the other for the steps before training."""
 
     def __init__(self, enabled: bool) -> None:
-        self.enabled, self.bar = enabled and int(os.environ.get("RANK", "0")) == 0, None
+        self.enabled = enabled and int(os.environ.get("RANK", "0")) == 0
+        self.bar: Any = None
 
     def stage(self, name: str) -> Any:
         self.close()
@@ -285,7 +286,6 @@ class _Progress:
         self.bar = tqdm(desc=name, unit="case")
 
         def report(done: int, total: int, what: str) -> None:
-            assert self.bar is not None
             self.bar.total = total
             self.bar.update(done - self.bar.n)
 

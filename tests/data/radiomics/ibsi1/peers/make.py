@@ -101,7 +101,13 @@ def mirp(configuration: str) -> dict[str, float]:
         )[0]
     first = frame.columns.get_loc("morph_volume")
     for name, value in frame.iloc[0, first:].items():
-        name = name.removesuffix("_fbn_n32").replace("_d1_a0.0", "").replace("_d1", "").replace("_a0.0", "").replace("_a0", "")
+        name = (
+            name.removesuffix("_fbn_n32")
+            .replace("_d1_a0.0", "")
+            .replace("_d1", "")
+            .replace("_a0.0", "")
+            .replace("_a0", "")
+        )
         name = name.replace("_3d_avg", "_3D_avg").replace("_3d_v_mrg", "")
         out[name.removesuffix("_3d")] = float(value)
     return out
