@@ -68,8 +68,8 @@ methods' distance from the region; ``labels`` names the label.)");
       .def_static(
           "load", [](const std::string& bundle, bool trusted) { return Model::load(bundle, trusted); },
           py::arg("bundle"), py::arg("trusted"), ReleaseGil())
-      .def("save", &Model::save, py::arg("bundle"), ReleaseGil(),
-           "Writes plan.yaml and card.md into a folder, which is made if needed.")
+      .def("save", &Model::save, py::arg("bundle"), py::kw_only(), py::arg("precision") = "float32", ReleaseGil(),
+           "Writes plan.yaml, card.md and weights into a folder, which is made if needed.")
       .def("predict", py::overload_cast<const Image&, const Mask*>(&Model::predict, py::const_), py::arg("image"),
            py::arg("region"), ReleaseGil())
       .def_property_readonly("plan", &Model::plan)

@@ -146,13 +146,13 @@ Model Model::load(const std::string& bundle, bool trusted) {
   }
 }
 
-void Model::save(const std::string& bundle) const {
+void Model::save(const std::string& bundle, const std::string& precision) const {
   std::error_code error;
   fs::create_directories(bundle, error);
   if (error) throw IoError("can't make the folder " + bundle + ": " + error.message());
   write_bundle_text(fs::path(bundle) / "card.md", card_);
   if (network_)
-    network_->save(bundle);
+    network_->save(bundle, precision);
   else
     write_bundle_text(fs::path(bundle) / "plan.yaml", to_yaml(to_map(plan_)));
 }

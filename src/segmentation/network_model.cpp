@@ -7,6 +7,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/isfinite.h>
 #include <ATen/ops/isin.h>
 #include <ATen/ops/zeros.h>
 
@@ -28,6 +29,21 @@ at::ScalarType type_of(const std::string& precision) {
   if (precision == "bfloat16") return at::kBFloat16;
   if (precision == "float16") return at::kHalf;
   throw InvalidArgument("precision is float32, bfloat16 or float16; got \"" + precision.substr(0, 40) + "\"");
+}
+
+/// As it is kept on disk.
+at::Tensor narrowed(const at::Tensor& tensor, at::ScalarType type, const std::string& name) {
+  if (tensor.scalar_type() != at::kFloat || type == at::kFloat) return tensor;
+  const at::Tensor out = tensor.to(type);
+  if (at::isfinite(tensor).ne(at::isfinite(out)).any().item<bool>())
+    throw InvalidArgument(name + " holds a weight too large for float16; save it with precision \"bfloat16\" or \"float32\"");
+  return out;
+}
+
+/// As it is computed with: 16 bits are a way of keeping weights only.
+at::Tensor widened(const at::Tensor& tensor) {
+  const bool narrow = tensor.scalar_type() == at::kHalf || tensor.scalar_type() == at::kBFloat16;
+  return narrow ? tensor.to(at::kFloat) : tensor;
 }
 
 /// Collects planes into `[members, k, z, y, x]`.
@@ -79,7 +95,7 @@ std::shared_ptr<const NetworkModel> NetworkModel::load(const std::string& folder
       const auto slash = name.find('/');
       if (name.rfind("fold_", 0) != 0 || slash == std::string::npos)
         throw FormatError(file + ": tensors are named fold_<fold>/<parameter>; got \"" + name.substr(0, 100) + "\"");
-      weights[name.substr(5, slash - 5)][name.substr(slash + 1)] = tensor;
+      weights[name.substr(5, slash - 5)][name.substr(slash + 1)] = widened(tensor);
     }
   }
   std::shared_ptr<const NetworkModel> previous;
@@ -91,14 +107,16 @@ std::shared_ptr<const NetworkModel> NetworkModel::load(const std::string& folder
   return std::make_shared<NetworkModel>(std::move(plan), std::move(weights), folder, previous);
 }
 
-void NetworkModel::save(const std::string& folder) const {
+void NetworkModel::save(const std::string& folder, const std::string& precision) const {
+  const at::ScalarType type = type_of(precision);
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) throw IoError("can't make the folder " + folder + ": " + error.message());
   if (plan_.weights == "safetensors") {
     TensorMap all;
     for (const auto& [fold, tensors] : weights_)
-      for (const auto& [name, tensor] : tensors) all["fold_" + fold + "/" + name] = tensor;
+      for (const auto& [name, tensor] : tensors)
+        all["fold_" + fold + "/" + name] = narrowed(tensor, type, "fold_" + fold + "/" + name);
     write_safetensors((fs::path(folder) / "weights.safetensors").string(), all, {{"format", "pt"}});
   } else if (fs::weakly_canonical(folder) != fs::weakly_canonical(folder_)) {
     const std::string suffix = plan_.weights == "torchscript" ? ".pt" : ".pt2";
@@ -108,7 +126,7 @@ void NetworkModel::save(const std::string& folder) const {
       if (error) throw IoError("can't copy " + (fs::path(folder_) / name).string() + ": " + error.message());
     }
   }
-  if (previous_) previous_->save((fs::path(folder) / plan_.previous_stage).string());
+  if (previous_) previous_->save((fs::path(folder) / plan_.previous_stage).string(), precision);
   write_bundle_text((fs::path(folder) / "plan.yaml").string(), to_yaml(to_map(plan_)));
 }
 

@@ -24,7 +24,7 @@ class NetworkModel {
   NetworkModel(NetworkPlan plan, std::map<std::string, TensorMap> weights, std::string folder,
                std::shared_ptr<const NetworkModel> previous);
   static std::shared_ptr<const NetworkModel> load(const std::string& folder, NetworkPlan plan, int depth = 0);
-  void save(const std::string& folder) const;
+  void save(const std::string& folder, const std::string& precision) const;
 
   Prediction predict(const Image& image, const PredictOptions& options, Monitor* monitor) const;
   /// Mean logits of the folds `[k, z, y, x]` on the prepared grid.

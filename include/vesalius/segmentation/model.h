@@ -111,8 +111,11 @@ class VESALIUS_API Model {
   ///   impossible fields, and for weights that don't fit it (with the file's name); NotSupported for a later version, and for a
   ///   program in a bundle that isn't trusted.
   static Model load(const std::string& bundle, bool trusted = false);
-  /// Writes plan.yaml, card.md and weights, each as a whole (temporary file, then renamed). @throws IoError.
-  void save(const std::string& bundle) const;
+  /// Writes plan.yaml, card.md and weights, each as a whole (temporary file, then renamed).
+  /// @param precision of the weights on disk, "float32", "float16" or "bfloat16"; `load` widens them to float32 again. float16
+  ///   halves the file and keeps 11 bits of each weight.
+  /// @throws IoError; InvalidArgument for a precision unknown, or where float16 can't hold a weight.
+  void save(const std::string& bundle, const std::string& precision = "float32") const;
 
   /// The mask on the image's grid. With a region (its voxels that aren't 0) a classical method starts from it: statistics
   /// are taken there, and `keep: touching` needs it.

@@ -72,7 +72,8 @@ def draw_slice(
 ) -> Any:
     """Draws one slice with the masks' outlines into `axes`; returns matplotlib's image (for a colour bar).
 
-    The image is shown in the radiological convention, in millimetres, from its nearest LPS orientation.
+    The image is shown in the radiological convention, in millimetres, from its nearest LPS orientation. Each label of a
+    mask has its own outline, all in the mask's colour.
     Without `index` the slice is the one with the largest area of the first mask, or the middle one.
     """
     if plane not in _PLANES:
@@ -114,9 +115,9 @@ def draw_slice(
     handles = []
     for number, (name, labels) in enumerate(outlines.items()):
         colour = COLOURS[(number + 1) % len(COLOURS)]
-        inside = _plane(labels, plane, index) != 0
-        if inside.any() and min(inside.shape) > 1:
-            axes.contour(x, y, inside.astype(float), levels=[0.5], colors=[colour], linewidths=1.4)
+        section = _plane(labels, plane, index)
+        for value in np.unique(section[section != 0]) if min(section.shape) > 1 else ():
+            axes.contour(x, y, (section == value).astype(float), levels=[0.5], colors=[colour], linewidths=1.4)
         handles.append(axes.plot([], [], color=colour, linewidth=1.4, label=name)[0])
     if legend and (len(handles) > 1 or (handles and "mask" not in named)):
         axes.legend(handles=handles, loc="upper right", fontsize=6, framealpha=0.85)

@@ -105,9 +105,22 @@ class Model:
         model._core = _c.Model.load(os.fspath(bundle), trusted=trusted)
         return model
 
-    def save(self, bundle: str | os.PathLike[str]) -> None:
-        """Writes the bundle, a folder, which is made if needed; each file as a whole."""
-        self._core.save(os.fspath(bundle))
+    def save(self, bundle: str | os.PathLike[str], *, precision: str = "float32") -> None:
+        """Writes the bundle, a folder, which is made if needed; each file as a whole.
+
+        Parameters
+        ----------
+        precision : "float32", "float16" or "bfloat16"
+            Of a network's weights on disk; `load` widens them to float32 again. float16 halves the file.
+
+        Raises
+        ------
+        IoError
+            where the folder can't be written.
+        InvalidArgument
+            where float16 can't hold a weight.
+        """
+        self._core.save(os.fspath(bundle), precision=precision)
 
     @property
     def plan(self) -> Plan | NetworkPlan:

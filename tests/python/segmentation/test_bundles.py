@@ -171,6 +171,28 @@ def test_bundle_round_trip(tmp_path: Path) -> None:
     assert expected.names == {1: "a", 2: "b"} and expected.geometry == image.geometry
 
 
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_weights_kept_in_16_bits(tmp_path: Path, precision: str) -> None:
+    """Oracle: torch's own rounding; half the file; what is loaded computes in float32. A weight that float16 can't hold is refused."""
+    model = _model()
+    model.save(tmp_path / "whole")
+    model.save(tmp_path / "half", precision=precision)
+    sizes = [(tmp_path / name / "weights.safetensors").stat().st_size for name in ("whole", "half")]
+    assert sizes[1] < 0.65 * sizes[0]
+    loaded = Model.load(tmp_path / "half").weights["0"]
+    for name, value in model.weights["0"].items():
+        rounded = value.to(getattr(torch, precision)).float()
+        assert loaded[name].dtype == torch.float32 and torch.equal(loaded[name], rounded), name
+    large = {k: v * 1e6 for k, v in model.weights["0"].items()}
+    if precision == "float16":
+        with pytest.raises(vs.InvalidArgument, match="too large for float16"):
+            Model(model.plan, large).save(tmp_path / "large", precision=precision)
+    else:
+        Model(model.plan, large).save(tmp_path / "large", precision=precision)
+    with pytest.raises(vs.InvalidArgument, match="precision is"):
+        model.save(tmp_path / "none", precision="int8")
+
+
 def test_prediction_is_its_parts(tmp_path: Path) -> None:
     """Oracle: the steps written out here: z-score, MONAI's sliding window with our weights' definition, folds' mean,
     softmax, entropy and mutual information."""

@@ -558,9 +558,9 @@ class Model:
         ...
     def predict_network(self, image: vesalius._vesalius.core.Image, options: PredictOptions, progress: typing.Any) -> Prediction:
         ...
-    def save(self, bundle: str) -> None:
+    def save(self, bundle: str, *, precision: str = 'float32') -> None:
         """
-        Writes plan.yaml and card.md into a folder, which is made if needed.
+        Writes plan.yaml, card.md and weights into a folder, which is made if needed.
         """
     @property
     def card(self) -> str:

@@ -41,7 +41,7 @@ def case(image: torch.Tensor, labels: torch.Tensor, prediction: torch.Tensor, ti
         for mask, style in ((reference[z] == k, "solid"), (predicted[z] == k, "dashed")):
             if mask.any() and not mask.all():
                 axes.contour(mask, [0.5], colors=[f"C{(k - 1) % 10}"], linestyles=style, linewidths=1)
-    axes.set_title(title, fontsize=8)
+    axes.set_title(f"{title}\nreference solid, prediction dashed", fontsize=8)
     axes.set_axis_off()
     _save(figure, path)
 
