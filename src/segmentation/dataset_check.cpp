@@ -11,6 +11,7 @@
 #include <vesalius/core/error.h>
 #include <vesalius/segmentation/dataset.h>
 
+#include "segmentation/dataset_oddities.h"
 #include "segmentation/workers.h"
 
 namespace vesalius::segmentation {
@@ -20,6 +21,7 @@ struct CaseFinding {
   std::vector<Problem> problems;
   std::set<int64_t> labels;
   uint64_t voxel_hash = 0;
+  detail::CaseTraits traits;
   bool read = false;
 };
 
@@ -97,6 +99,10 @@ void check_labels(const std::string& id, const at::Tensor& labels, const LabelSe
     out.problems.push_back({id, "empty", "case " + id + " has no labelled voxel", false});
 }
 
+bool is_fatal(const std::vector<Problem>& problems) {
+  return std::any_of(problems.begin(), problems.end(), [](const auto& p) { return p.fatal; });
+}
+
 }  // namespace
 
 std::vector<Problem> check_dataset(const Dataset& dataset, int64_t jobs, Monitor* monitor) {
@@ -111,7 +117,10 @@ std::vector<Problem> check_dataset(const Dataset& dataset, int64_t jobs, Monitor
           const LoadedCase loaded = load_case(entry);
           check_voxels(entry.id, loaded.image.tensor(), dataset.channels, out);
           check_labels(entry.id, loaded.labels, dataset.labels, out);
-          out.voxel_hash = hash_of(loaded.image.tensor());
+          if (!is_fatal(out.problems)) {
+            out.voxel_hash = hash_of(loaded.image.tensor());
+            out.traits = detail::case_traits(entry, loaded);
+          }
           out.read = true;
         } catch (const Cancelled&) {
           throw;
@@ -124,11 +133,10 @@ std::vector<Problem> check_dataset(const Dataset& dataset, int64_t jobs, Monitor
   std::map<uint64_t, std::string> seen;
   std::set<int64_t> present;
   int64_t usable = 0;
+  std::vector<const detail::CaseTraits*> traits;
   for (int64_t i = 0; i < count; ++i) {
     problems.insert(problems.end(), found[i].problems.begin(), found[i].problems.end());
-    const bool fatal =
-        std::any_of(found[i].problems.begin(), found[i].problems.end(), [](const auto& p) { return p.fatal; });
-    if (fatal || !found[i].read) continue;
+    if (is_fatal(found[i].problems) || !found[i].read) continue;
     const auto [first, fresh] = seen.emplace(found[i].voxel_hash, dataset.cases[i].id);
     if (!fresh) {
       problems.push_back({dataset.cases[i].id, "duplicate",
@@ -139,8 +147,11 @@ std::vector<Problem> check_dataset(const Dataset& dataset, int64_t jobs, Monitor
       continue;
     }
     present.insert(found[i].labels.begin(), found[i].labels.end());
+    traits.push_back(&found[i].traits);
     ++usable;
   }
+  const auto odd = detail::oddities(dataset, traits);
+  problems.insert(problems.end(), odd.begin(), odd.end());
   for (const auto& [name, numbers] : dataset.labels.labels)
     if (usable > 0 && std::none_of(numbers.begin(), numbers.end(), [&](int64_t v) { return present.count(v); }))
       problems.push_back(

@@ -180,11 +180,8 @@ NetworkModel::Input NetworkModel::prepare(const Image& image, const PredictOptio
   const Mask before = previous_->predict(here, first, monitor).mask;
   Input in{preprocess_image(here, plan_.preprocess(), before.tensor().to(at::kShort)), {}};
   std::vector<at::Tensor> parts{in.data.image};
-  for (const auto& numbers : plan_.label_set().foreground()) {
-    at::Tensor hot = in.data.labels.eq(numbers[0]);
-    for (size_t i = 1; i < numbers.size(); ++i) hot = hot.logical_or(in.data.labels.eq(numbers[i]));
-    parts.push_back(hot.unsqueeze(0).to(at::kFloat));
-  }
+  for (const int64_t label : plan_.label_set().values())  // every label, as nnU-Net does, also where regions are learnt
+    if (label != 0) parts.push_back(in.data.labels.eq(label).unsqueeze(0).to(at::kFloat));
   in.image = at::cat(parts);
   return in;
 }

@@ -73,7 +73,7 @@ NetworkPlan NetworkPlan::from_plans(const Plans& plans, const std::string& confi
   n.kind = c.residual ? NetworkKind::residual_unet : NetworkKind::plain_unet;
   n.dimension = c.dimensions();
   n.in_channels = static_cast<int64_t>(channels.size());
-  if (!c.previous_stage.empty()) n.in_channels += static_cast<int64_t>(labels.foreground().size());
+  if (!c.previous_stage.empty()) n.in_channels += static_cast<int64_t>(labels.values().size()) - 1;
   n.num_classes = labels.heads();
   n.features_per_stage = c.features;
   for (const auto& kernel : c.kernels) n.kernel_sizes.insert(n.kernel_sizes.end(), kernel.begin(), kernel.end());
@@ -184,7 +184,7 @@ void NetworkPlan::validate() const {
   if (spec.num_classes != labels.heads())
     throw InvalidArgument("plan: network_num_classes is " + std::to_string(spec.num_classes) + "; the labels need " +
                           std::to_string(labels.heads()));
-  const auto extra = previous_stage.empty() ? int64_t{0} : static_cast<int64_t>(labels.foreground().size());
+  const auto extra = previous_stage.empty() ? int64_t{0} : static_cast<int64_t>(labels.values().size()) - 1;
   if (spec.in_channels != static_cast<int64_t>(channels.size()) + extra)
     throw InvalidArgument("plan: network_in_channels is " + std::to_string(spec.in_channels) + "; it has " +
                           std::to_string(channels.size()) + " channels and " + std::to_string(extra) +

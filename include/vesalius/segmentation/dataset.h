@@ -79,7 +79,9 @@ VESALIUS_API LoadedCase load_case(const DatasetCase& files, Monitor* monitor = n
 
 /// Everything that is wrong with the dataset, one entry a finding: files that can't be read, shapes and geometry that
 /// don't match, NaN, numbers that aren't in `labels`, empty labels, constant images, the same voxels twice, a class absent
-/// everywhere, one case alone. Reads every voxel once.
+/// everywhere, one case alone. Reads every voxel once. What is odd beside the other cases is told and isn't fatal: labels
+/// stored as floats, islands, volumes far from the others', images scaled differently, other orientations and spacings, label
+/// maps on empty image, equal label maps, images that are nearly the same or mirrored.
 /// @param jobs threads; 0 as many as torch uses.
 VESALIUS_API std::vector<Problem> check_dataset(const Dataset& dataset, int64_t jobs = 0, Monitor* monitor = nullptr);
 

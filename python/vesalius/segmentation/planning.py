@@ -95,7 +95,8 @@ def check_dataset(
         `.id` (the case), `.kind`, `.message`, `.fatal`. Kinds: ``unreadable``, ``shape``, ``geometry``, ``nan``, ``labels``
         (numbers that the dataset doesn't name), ``channels``, ``missing_label``, ``missing_image``, ``missing_channel``,
         ``duplicate``, ``constant``, ``empty``, ``absent``, ``one_case``, ``no_cases``, ``no_classes``, ``count``,
-        ``extra_channel``.
+        ``extra_channel``. Odd beside the other cases, never fatal: ``label_type`` (floats), ``header``, ``islands``, ``volume``,
+        ``intensity``, ``orientation``, ``spacing``, ``outside`` (labels on empty image), ``same_labels``, ``near_duplicate``.
     """
     return list(_c.check_dataset(_dataset(dataset), jobs, progress))
 

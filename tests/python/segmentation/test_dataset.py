@@ -5,8 +5,11 @@ import json
 import shutil
 from pathlib import Path
 
+import nibabel
+import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 import vesalius as vs
 from vesalius import segmentation as seg
@@ -29,7 +32,9 @@ def test_plain_pair(pair: Path) -> None:
     assert [c.id for c in data.cases] == [f"hippocampus_{i}" for i in ("001", "003", "015", "044", "156")]
     assert data.labels.values() == [0, 1, 2]
     assert data.labels.heads == 3
-    assert seg.check_dataset(data) == []
+    # What is odd about these five: one label map is of floats, one image's intensities are 4,000 times another's.
+    found = [(p.id, p.kind, p.fatal) for p in seg.check_dataset(data)]
+    assert found == [("hippocampus_003", "label_type", False), ("", "intensity", False)]
     named = seg.open_dataset(pair, label_names=["anterior", "posterior"], channels=["MRI"])
     assert named.labels.foreground_names() == ["anterior", "posterior"]
 
@@ -74,7 +79,14 @@ def test_every_kind_of_breakage_is_found(pair: Path) -> None:
         "unlabelled": "missing_label",
         "imageless": "missing_image",
     }
-    assert kinds(problems, fatal=False) == {"empty": "empty", "": "absent"}
+    soft = {(p.id, p.kind) for p in problems if not p.fatal}
+    assert soft == {
+        ("empty", "empty"),
+        ("", "absent"),
+        ("hippocampus_003", "label_type"),
+        ("", "intensity"),
+        ("hippocampus_001", "near_duplicate"),  # "empty" has its voxels and some noise
+    }
     assert "7 (1 voxels)" in next(p.message for p in problems if p.kind == "labels")
 
 
@@ -156,3 +168,87 @@ def test_no_dataset(tmp_path: Path) -> None:
     (tmp_path / "dataset.json").write_text("{")
     with pytest.raises(vs.errors.FormatError, match="not valid JSON"):
         seg.open_dataset(tmp_path)
+
+
+def _odd_dataset(root: Path, n: int = 12) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Noise with a bright cube, the cube labelled; written with nibabel, which knows nothing of ours."""
+    rng = np.random.default_rng(1)
+    images, labels = [], []
+    for i in range(n):
+        label = np.zeros((20, 22, 24), np.uint8)
+        label[5 : 12 + i % 3, 6:14, 6:16] = 1
+        label[4, 6 + i % 8, 6 + i % 10] = 1  # no two are the same
+        image = ndimage.gaussian_filter(rng.normal(0, 300, label.shape), 2).astype(np.float32) + 100 * label + 50
+        images.append(image)
+        labels.append(label)
+    return images, labels
+
+
+def _write_pair(root: Path, images, labels, affines=None) -> seg.Dataset:
+    for side, arrays in (("images", images), ("labels", labels)):
+        (root / side).mkdir(parents=True)
+        for i, array in enumerate(arrays):
+            affine = np.eye(4) if affines is None else affines[i]
+            nibabel.save(nibabel.Nifti1Image(array, affine), root / side / f"c{i:02d}.nii.gz")
+    return seg.open_dataset(root, label_names=["cube"])
+
+
+def test_what_is_odd_beside_the_others(tmp_path: Path) -> None:
+    """Oracle: each case is made odd on purpose in one way; the others aren't named. Nothing of it is fatal."""
+    images, labels = _odd_dataset(tmp_path)
+    assert seg.check_dataset(_write_pair(tmp_path / "plain", images, labels)) == []
+    affines = [np.eye(4) for _ in images]
+    labels[0] = labels[0].astype(np.float32)
+    labels[1][1, 1, 1:4] = 1  # an island of 3 voxels
+    labels[2][:] = 0
+    labels[2][5:7, 6:9, 6:9] = 1  # a fiftieth of the others' volume
+    images[3] = images[3] * 5000
+    affines[4] = np.diag([-1.0, 1, 1, 1])
+    affines[5] = np.diag([1.0, 1, 4, 1])
+    images[6][:, :, :] = np.where(labels[6] > 0, images[6].min(), images[6])
+    images[7] = images[8][::-1] * 2 + 7  # mirrored along x, scaled
+    labels[9] = labels[9] * 0
+    labels[9][5:13, 6:14, 6:17] = 1
+    labels[10] = labels[9].copy()
+    images[11] = (images[10] * 50).astype(np.int16)
+    problems = seg.check_dataset(_write_pair(tmp_path / "odd", images, labels, affines), jobs=2)
+    assert {(p.id, p.kind) for p in problems} == {
+        ("c00", "label_type"),
+        ("c01", "islands"),
+        ("c02", "volume"),
+        ("", "intensity"),
+        ("c04", "orientation"),
+        ("c05", "spacing"),
+        ("c05", "volume"),
+        ("c06", "outside"),
+        ("c08", "near_duplicate"),
+        ("c10", "same_labels"),
+        ("c11", "near_duplicate"),
+    }
+    assert not any(p.fatal for p in problems)
+    text = {p.kind: p.message for p in problems if p.id != "c11"}
+    assert "3 voxels beside the largest of" in text["islands"]
+    assert "c07 and c08" in text["near_duplicate"]
+    assert "mirrored along x" in text["near_duplicate"]
+    assert "in c03" in text["intensity"]
+    assert (
+        "point to SAL; those of 11 of 12 cases to SAR" in text["orientation"]
+    )  # NIfTI's +x is the patient's right to left
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_islands_are_counted_as_scipy_counts(tmp_path: Path, seed: int) -> None:
+    """Oracle: scipy.ndimage.label with 26 neighbours on random label maps."""
+    images, labels = _odd_dataset(tmp_path)
+    rng = np.random.default_rng(seed)
+    noise = rng.random(labels[0].shape) < (0.02, 0.05, 0.08, 0.1, 0.15, 0.3)[seed]
+    labels[0] = (noise * 1).astype(np.uint8)
+    parts, count = ndimage.label(labels[0], np.ones((3, 3, 3)))
+    sizes = np.bincount(parts.ravel())[1:]
+    found = [p for p in seg.check_dataset(_write_pair(tmp_path / "d", images, labels)) if p.kind == "islands"]
+    assert [p.id for p in found] == (["c00"] if count > 1 else [])
+    if count > 1:
+        assert (
+            f"has {count} parts, {sizes.sum() - sizes.max()} voxels beside the largest of {sizes.max()};"
+            in found[0].message
+        )

@@ -223,10 +223,12 @@ def test_with_nnunets_half_precision_labels_agree(tmp_path) -> None:
     assert (model.predict(image).tensor.numpy() == labels).mean() > 0.999
 
 
-def test_cascade(tmp_path, in_float32) -> None:
-    """Oracle: nnunetv2 with its low-resolution segmentation given as the previous stage."""
-    lowres = _folder(tmp_path, "3d_lowres", seed=5, trained=True)
-    folder = _folder(tmp_path, "3d_cascade_fullres", seed=6, axes=(0, 1, 2))
+@pytest.mark.parametrize("kind", ["labels", "regions"])
+def test_cascade(tmp_path, in_float32, kind) -> None:
+    """Oracle: nnunetv2 with its low-resolution segmentation given as the previous stage: a channel for each label, also where
+    regions are learnt."""
+    lowres = _folder(tmp_path, "3d_lowres", seed=5, trained=True, labels=kind)
+    folder = _folder(tmp_path, "3d_cascade_fullres", seed=6, axes=(0, 1, 2), labels=kind)
     # 17 slices become 23: no voxel lies halfway between two labels, where rounding decides
     image = _image(shape=(20, 27, 31), spacing=(2.03, 1.0, 1.0))
     _, before, _ = _theirs(lowres, image, [0], mirroring=False)

@@ -8,13 +8,19 @@
 
 from __future__ import annotations
 
+from .batches import Batches
+from .bundles import write_bundle
+from .cascade import CascadeCase
 from .evaluate import best_configuration, keep_largest, learn_postprocessing, summarise, validate_cases
-from .run import train, write_bundle
+from .run import train
 from .schedule import poly_lr, split
-from .trainer import Batches, Trainer, TrainingSettings, load_pretrained, network_spec
+from .settings import TrainingSettings, network_spec
+from .trainer import Trainer
+from .weights import load_pretrained
 
 __all__ = [
     "Batches",
+    "CascadeCase",
     "Trainer",
     "TrainingSettings",
     "best_configuration",

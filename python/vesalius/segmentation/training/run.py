@@ -14,22 +14,24 @@ from typing import Any
 import torch
 
 from ..._vesalius.core import Mask
-from ..._vesalius.segmentation import NetworkPlan
-from ...errors import Error, InvalidArgument
+from ...errors import InvalidArgument
 from .._model import Model
-from ..networks import Network
 from ..planning import (
     CachedCase,
     Dataset,
     Plans,
     check_dataset,
+    load_case,
     open_dataset,
     plan,
     preprocess_dataset,
 )
 from ..planning import fingerprint as compute_fingerprint
-from . import evaluate, schedule
-from .trainer import Trainer, TrainingSettings, distributed
+from . import cascade, evaluate, schedule
+from .bundles import write_bundle, write_postprocessing
+from .processes import distributed, wait
+from .reporting import Stages
+from .trainer import Trainer, TrainingSettings
 
 #: What the presets change: the small plan has shorter epochs, so that a run of minutes has a schedule too, and AdamW, which
 #: gets further in its few thousand steps than SGD with momentum 0.99.
@@ -43,6 +45,10 @@ SCHEDULES: dict[str, dict[str, Any]] = {
         "weight_decay": 1e-2,
     },
 }
+
+
+#: Findings that aren't fatal and yet say what the training can't do; the others are a matter of judgement.
+_CONSEQUENTIAL = ("empty", "absent", "one_case", "count", "extra_channel", "constant")
 
 
 def _write(path: Path, text: str) -> None:
@@ -73,9 +79,19 @@ def _usable(dataset: Dataset, out: Path, jobs: int, progress: Any) -> Dataset:
             + "; ".join(f"{p.id or dataset.name}: {p.message}" for p in problems if p.fatal),
             stacklevel=3,
         )
+    odd: dict[str, int] = {}
     for p in problems:
-        if not p.fatal:
+        if not p.fatal and p.kind in _CONSEQUENTIAL:
             warnings.warn(p.message, stacklevel=3)
+        elif not p.fatal:
+            odd[p.kind] = odd.get(p.kind, 0) + 1
+    if odd:
+        warnings.warn(
+            "odd beside the other cases, and trained on all the same: "
+            + ", ".join(f"{kind} ({n})" for kind, n in sorted(odd.items()))
+            + f". What and where: {out / 'problems.json'}",
+            stacklevel=3,
+        )
     return dataset.subset(listed)
 
 
@@ -108,7 +124,9 @@ def train(
         A folder (nnU-Net's raw format, or ``images/`` and ``labels/``) or a `Dataset`. Broken cases are reported, written to
         ``out/problems.json`` and left out.
     configuration : str, optional
-        ``"2d"``, ``"3d_fullres"``, ``"3d_lowres"``; default: 3d_fullres where there is one.
+        ``"2d"``, ``"3d_fullres"``, ``"3d_lowres"``, ``"3d_cascade_fullres"``; default: 3d_fullres where there is one. The cascade
+        first trains what is missing of 3d_lowres, all five folds, each for as long: every case then goes into the second
+        stage with what the fold says that didn't see it.
     folds
         Of five (nnU-Net's split), or ``"all"``. A list trains one after the other.
     preset, plans
@@ -133,10 +151,10 @@ def train(
     root.mkdir(parents=True, exist_ok=True)
     rank, world = distributed()
     if rank != 0:
-        torch.distributed.barrier()  # the first process prepares; the others then find it done
+        wait(world)  # the first process prepares; the others then find it done
     if not isinstance(dataset, Dataset):
         dataset = open_dataset(dataset, label_names=label_names, channels=channels)
-    bar = _Progress(progress)
+    bar = Stages(progress)
     data = _usable(dataset, root, jobs, bar.stage("checking"))
     if plans is None:
         print_ = compute_fingerprint(data, jobs=jobs, progress=bar.stage("fingerprint"))
@@ -145,11 +163,13 @@ def train(
     _write(root / "plans.json", plans.to_json())
     _write(root / "labels.json", data.labels.to_json())
     chosen = configuration or ("3d_fullres" if plans.has("3d_fullres") else "2d")
-    prepared = root / "preprocessed" / plans.configuration(chosen).data_identifier
-    preprocess_dataset(data, plans, chosen, prepared, jobs=jobs, progress=bar.stage("preparing"))
+    previous = plans.configuration(chosen).previous_stage
+    for name in [previous, chosen] if previous else [chosen]:
+        folder = _prepared(root, plans, name)
+        preprocess_dataset(data, plans, name, folder, jobs=jobs, progress=bar.stage(f"preparing {name}"))
     bar.close()
-    if world > 1 and rank == 0:
-        torch.distributed.barrier()
+    if rank == 0:
+        wait(world)
 
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -157,43 +177,99 @@ def train(
     changes = {**changes, "seed": seed, "minutes": minutes if minutes is not None else base.minutes}
     if epochs is not None:
         changes["epochs"] = epochs
-    base = dataclasses.replace(base, **changes)
-    wanted = [folds] if isinstance(folds, (int, str)) else list(folds)
+    run = _Run(root, data, plans, device, dataclasses.replace(base, **changes), progress, world)
+    if previous:
+        run.first_stage(previous, chosen)
     result: dict[str, Any] = {"configuration": chosen, "folds": {}}
-    trainer = None
-    for fold in wanted:
-        ids, held = schedule.split([c.id for c in data.cases], fold)
-        trainer = Trainer(
-            plans,
-            chosen,
-            data.labels,
-            [CachedCase.open(str(prepared), i) for i in ids],
-            [CachedCase.open(str(prepared), i) for i in held],
-            root / chosen / f"fold_{fold}",
-            device=device,
-            settings=dataclasses.replace(base),
-            progress=progress,
-        )
+    for fold in [folds] if isinstance(folds, (int, str)) else folds:
+        trainer = run.trainer(chosen, fold)
         trainer.run()
-        if trainer.rank == 0:
+        if rank == 0:
             result["folds"][str(fold)] = evaluate.validate_cases(trainer, data)
-            write_bundle(root / "bundle", trainer, fold, data.channels)
-    if trainer is not None and trainer.rank == 0:
+            first = root / previous / "bundle"
+            stage = Model.load(first) if previous and (first / "plan.yaml").is_file() else None
+            write_bundle(root / "bundle", trainer, fold, data.channels, previous=stage)
+    if rank == 0 and result["folds"]:
         pooled = evaluate.read_summaries(root / chosen)
         result["mean_dice"], result["dice"] = pooled["mean_dice"], pooled["dice"]
         result["postprocessing"] = _postprocessing(root / chosen, data)
         result["bundle"] = str(root / "bundle")
         if (root / "bundle" / "plan.yaml").is_file():
-            _postprocessed(root / "bundle", result["postprocessing"])
+            write_postprocessing(root / "bundle", result["postprocessing"])
         _write(
             root / chosen / "summary.json", json.dumps({**pooled, "postprocessing": result["postprocessing"]}, indent=1)
         )
     return result
 
 
+def _prepared(root: Path, plans: Plans, configuration: str) -> Path:
+    return root / "preprocessed" / plans.configuration(configuration).data_identifier
+
+
+@dataclasses.dataclass
+class _Run:
+    """What the folds of one call have in common."""
+
+    root: Path
+    data: Dataset
+    plans: Plans
+    device: str
+    settings: TrainingSettings
+    progress: bool
+    world: int
+
+    def cases(self, configuration: str, ids: Sequence[str]) -> list[cascade.AnyCase]:
+        folder = _prepared(self.root, self.plans, configuration)
+        prepared = [CachedCase.open(str(folder), i) for i in ids]
+        if not self.plans.configuration(configuration).previous_stage:
+            return list(prepared)
+        return [cascade.with_previous(case, self.between(configuration)) for case in prepared]
+
+    def between(self, configuration: str) -> Path:
+        """Where the stage before says what it sees on this one's grid."""
+        return (
+            self.root / self.plans.configuration(configuration).previous_stage / "predicted_next_stage" / configuration
+        )
+
+    def trainer(self, configuration: str, fold: int | str, settings: TrainingSettings | None = None) -> Trainer:
+        ids, held = schedule.split([c.id for c in self.data.cases], fold)
+        return Trainer(
+            self.plans,
+            configuration,
+            self.data.labels,
+            self.cases(configuration, ids),
+            self.cases(configuration, held),
+            self.root / configuration / f"fold_{fold}",
+            device=self.device,
+            settings=dataclasses.replace(settings or self.settings),
+            progress=self.progress,
+        )
+
+    def first_stage(self, configuration: str, following: str) -> None:
+        """Every fold of the low resolution: each case is predicted by the one that didn't see it."""
+        settings = dataclasses.replace(self.settings, pretrained=None, freeze=())
+        ids = [c.id for c in self.data.cases]
+        for fold in range(min(schedule.FOLDS, len(ids))):
+            held = schedule.split(ids, fold)[1]
+            bundle = self.root / configuration / "bundle"
+            if cascade.is_predicted(self.between(following), str(fold), held) and _has_fold(bundle, str(fold)):
+                continue
+            trainer = self.trainer(configuration, fold, settings)
+            trainer.run()
+            if trainer.rank == 0:
+                evaluate.validate_cases(trainer, self.data)
+                write_bundle(bundle, trainer, fold, self.data.channels)
+                grid = [CachedCase.open(str(_prepared(self.root, self.plans, following)), i) for i in held]
+                cascade.predict_next_stage(trainer, grid, self.between(following))
+            wait(self.world)
+
+
+def _has_fold(bundle: Path, fold: str) -> bool:
+    return (bundle / "plan.yaml").is_file() and fold in Model.load(bundle).weights
+
+
 def _postprocessing(folder: Path, data: Dataset) -> list[list[int]]:
     from ...io import read_mask
-    from ..planning import load_case
 
     files = {c.id: c for c in data.cases}
     predictions, references = {}, {}
@@ -208,90 +284,4 @@ def _postprocessing(folder: Path, data: Dataset) -> list[list[int]]:
     return evaluate.learn_postprocessing(predictions, references, data.labels) if predictions else []
 
 
-def write_bundle(folder: Path, trainer: Trainer, fold: int | str, channels: Sequence[str] | None = None) -> None:
-    """The model as a bundle (`vesalius.segmentation.Model`): plan.yaml, weights.safetensors with every fold trained so far, card.md.
-
-    No code and no pickle is in it. A network of one's own (``settings.network``) has no plan: of it only the weights are written.
-    """
-    name = str(fold)
-    weights = {k: v.detach().cpu().contiguous() for k, v in trainer.network.state_dict().items()}
-    if not isinstance(trainer.network, Network):
-        from safetensors.torch import save_file
-
-        folder.mkdir(parents=True, exist_ok=True)
-        save_file({f"fold_{name}/{k}": v for k, v in weights.items()}, folder / "weights.safetensors")
-        return
-    names = list(channels or [f"channel {i}" for i in range(len(trainer.configuration.normalisation))])
-    plan = NetworkPlan.from_plans(trainer.plans, trainer.configuration.name, trainer.labels, names)
-    spec = trainer.network.spec.replace(deep_supervision=False).to_dict()
-    plan = plan.replace(**{"network" if k == "kind" else f"network_{k}": v for k, v in spec.items()}, folds=[name])
-    every = {name: weights}
-    if (folder / "plan.yaml").is_file():
-        try:
-            before = Model.load(folder)
-        except Error:
-            before = None
-        known = before.plan if before is not None else None
-        if (
-            before is not None
-            and isinstance(known, NetworkPlan)
-            and known.replace(folds=[name], keep_largest=[]) == plan
-        ):
-            every = dict(sorted({**before.weights, name: weights}.items()))
-    Model(plan.replace(folds=list(every)), every, card=_card(trainer)).save(folder)
-
-
-def _postprocessed(folder: Path, steps: list[list[int]]) -> None:
-    """The bundle with what cross-validation found about largest components."""
-    model = Model.load(folder)
-    assert isinstance(model.plan, NetworkPlan)
-    plan = model.plan.replace(keep_largest=[" ".join(str(n) for n in step) for step in steps])
-    Model(plan, model.weights, card=model.card).save(folder)
-
-
-def _card(trainer: Trainer) -> str:
-    last = trainer.history[-1] if trainer.history else {}
-    names = trainer.labels.foreground_names()
-    lines = [
-        f"# {trainer.plans.dataset_name}",
-        "",
-        f"{trainer.configuration.name}, {type(trainer.network).__name__}, trained by Vesalius on {len(trainer.cases)} cases, {trainer.epoch} epochs of "
-        f"{trainer.settings.iterations} iterations. Labels: {', '.join(names)}.",
-        "",
-        "Not a medical device. Validate it on your own data before use.",
-    ]
-    if last:
-        lines += [
-            "",
-            "Dice of validation patches in the last epoch: "
-            + ", ".join(f"{n} {d:.3f}" for n, d in zip(names, last["dice"], strict=True))
-            + ".",
-        ]
-    return "\n".join(lines) + "\n"
-
-
-class _Progress:
-    """One tqdm bar after the other for the steps before training."""
-
-    def __init__(self, enabled: bool) -> None:
-        self.enabled = enabled and int(os.environ.get("RANK", "0")) == 0
-        self.bar: Any = None
-
-    def stage(self, name: str) -> Any:
-        self.close()
-        if not self.enabled:
-            return None
-        from tqdm.auto import tqdm
-
-        self.bar = tqdm(desc=name, unit="case")
-
-        def report(done: int, total: int, what: str) -> None:
-            self.bar.total = total
-            self.bar.update(done - self.bar.n)
-
-        return report
-
-    def close(self) -> None:
-        if self.bar is not None:
-            self.bar.close()
-            self.bar = None
+__all__ = ["SCHEDULES", "train", "write_bundle"]

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+#: nnU-Net's cross-validation.
+FOLDS = 5
+
 
 def poly_lr(initial: float, epoch: int, epochs: int, exponent: float = 0.9) -> float:
     """``initial * (1 - epoch / epochs) ** exponent``: nnU-Net's schedule, stepped every epoch."""
@@ -21,7 +24,7 @@ def set_lr(optimizer: torch.optim.Optimizer, factor: float) -> float:
     return float(optimizer.param_groups[0]["lr"])
 
 
-def split(ids: Sequence[str], fold: int | str, *, folds: int = 5, seed: int = 12345) -> tuple[list[str], list[str]]:
+def split(ids: Sequence[str], fold: int | str, *, folds: int = FOLDS, seed: int = 12345) -> tuple[list[str], list[str]]:
     """Training and validation cases of a fold, as nnU-Net splits: KFold(shuffle) with seed 12345 on the sorted ids.
 
     A fold beyond the last is a random 80:20 split with seed ``seed + fold``; ``"all"`` trains and validates on every case, as

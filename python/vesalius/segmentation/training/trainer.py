@@ -4,167 +4,43 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import fnmatch
 import json
 import math
 import os
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
-from ...errors import ConvergenceError, InvalidArgument, NotSupported
+from ...errors import ConvergenceError, InvalidArgument
 from .. import losses, networks
-from ..augmentation import Augmentation, AugmentationSettings
-from ..planning import CachedCase, Configuration, LabelSet, Plans
-from ..sampling import PatchSampler
-from . import checkpoints, figures, inference, schedule
-
-_VALIDATION_SEED = 0x5EED
-_RANK_SEED = 0x9E3779B97F4A7C15  # each process draws its own patches
-
-
-class Batches(Protocol):
-    """What a sampler must offer: batch `index` as image [b, c, …], labels [b, …] (whole numbers), and the cases' positions."""
-
-    def get(self, index: int) -> tuple[torch.Tensor, torch.Tensor, Sequence[int]]: ...
+from .._model import sliding_window
+from ..planning import LabelSet, Plans
+from . import checkpoints, figures, reporting, schedule
+from .batches import Batches, ByEpoch, make_batches
+from .cascade import AnyCase, CascadeCase, network_input, previous_labels
+from .processes import distributed
+from .settings import TrainingSettings, choose_precision, make_optimizer, network_spec
+from .weights import WeightAverage, freeze, load_pretrained
 
 
-class ByEpoch:
-    """A source ``batch(epoch, iteration)`` (or a function of both) of dicts, as `Batches`.
-
-    ``{"image": [b, c, …], "label": [b, (1,) …], "keys": ids}``; of a list of labels (deep supervision) the first is taken.
-    """
-
-    def __init__(self, source: Any, iterations: int, ids: Sequence[str]) -> None:
-        self.source = source
-        self.call = source.batch if hasattr(source, "batch") else source
-        self.iterations = iterations
-        self.ahead: Any = None  # an iterator that makes batches ahead, where the source has one
-        self.next = -1
-        self.positions = {name: i for i, name in enumerate(ids)}
-
-    def get(self, index: int) -> tuple[torch.Tensor, torch.Tensor, Sequence[int]]:
-        batch = self._batch(index)
-        image, label = batch["image"], batch["label"]
-        label = label[0] if isinstance(label, (list, tuple)) else label
-        if label.dim() == image.dim():
-            label = label[:, 0]
-        return image, label, [self.positions.get(str(k), -1) for k in batch.get("keys", ())]
-
-    def _batch(self, index: int) -> Any:
-        epoch, iteration = divmod(index, self.iterations)
-        if not hasattr(self.source, "epochs"):
-            return self.call(epoch, iteration)
-        if index != self.next:
-            if self.ahead is not None:
-                self.ahead.close()
-            self.ahead = self.source.epochs(epoch, 1 << 30, iterations=self.iterations, start=iteration)
-        self.next = index + 1
-        return next(self.ahead)
-
-
-@dataclasses.dataclass
-class TrainingSettings:
-    """nnU-Net v2's defaults; everything may be changed one by one.
-
-    ``network``, ``loss``, ``sampler``, ``augmentation`` and ``optimizer`` replace the parts: a module or a callable that makes one,
-    ``network(spec)``, ``loss(outputs, target, mask)``, ``sampler(cases, training)``, an `AugmentationSettings`, ``optimizer(parameters)``.
-    """
-
-    epochs: int = 1000
-    iterations: int = 250
-    validation_iterations: int = 50
-    minutes: float | None = None
-    lr: float = 0.01
-    momentum: float = 0.99
-    weight_decay: float = 3e-5
-    clip: float = 12.0
-    foreground: float = 0.33
-    deep_supervision: bool = True
-    precision: str = "auto"
-    seed: int = 0
-    threads: int = 2
-    keep_every: int = 1
-    mirror_in_validation: bool = True
-    tensorboard: bool = False
-    figures: bool = True
-    pretrained: Any = None
-    freeze: Sequence[str] = ()
-    network: Any = None
-    loss: Any = None
-    sampler: Any = None
-    augmentation: AugmentationSettings | None = None
-    optimizer: str | Callable[..., torch.optim.Optimizer] = "sgd"
-
-
-def network_spec(
-    configuration: Configuration, channels: int, classes: int, *, deep_supervision: bool
-) -> networks.NetworkSpec:
-    """The network that a plan's configuration describes."""
-    return networks.NetworkSpec(
-        kind="residual_unet" if configuration.residual else "plain_unet",
-        dimension=len(configuration.patch_size),
-        in_channels=channels,
-        num_classes=classes,
-        features_per_stage=list(configuration.features),
-        kernel_sizes=[v for stage in configuration.kernels for v in stage],
-        strides=[v for stage in configuration.strides for v in stage],
-        n_conv_per_stage=list(configuration.blocks),
-        n_conv_per_stage_decoder=list(configuration.decoder_convolutions),
-        deep_supervision=deep_supervision and len(configuration.features) > 1,
-    )
-
-
-def choose_precision(precision: str, device: torch.device) -> torch.dtype | None:
-    """The type that autocast computes in, None for float32. "auto": fp16 on CUDA; bf16 on processors that have it."""
-    if precision == "auto":
-        if device.type == "cuda":
-            return torch.float16
-        native = device.type == "cpu" and torch.backends.cpu.get_cpu_capability() in ("AVX512", "AMX")
-        return torch.bfloat16 if native and _has_bf16() else None
-    known = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-    if precision not in known:
-        raise InvalidArgument(f"precision is one of auto, {', '.join(known)}; got {precision!r}")
-    return known[precision]
-
-
-def _has_bf16() -> bool:
-    with contextlib.suppress(OSError):
-        return "avx512_bf16" in Path("/proc/cpuinfo").read_text(errors="ignore")
-    return False
-
-
-def load_pretrained(network: torch.nn.Module, source: Any) -> list[str]:
-    """Weights by name from a bundle's folder, a ``.safetensors`` file, a checkpoint, or a state dict.
-
-    A tensor of another shape (another head, other channels) is left as it is initialised. Returns the names left out.
-    """
-    if isinstance(source, (str, os.PathLike)):
-        path = Path(source)
-        if path.is_dir():
-            path = path / "weights.safetensors"
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            weights = load_file(path)
-            folds = sorted({k.split("/")[0] for k in weights if k.startswith("fold_") and "/" in k})
-            if folds:  # a bundle's: its first fold
-                weights = {k.split("/", 1)[1]: v for k, v in weights.items() if k.startswith(f"{folds[0]}/")}
-        else:
-            weights = checkpoints.load(path)["network"]
+def overlap(logits: torch.Tensor, target: torch.Tensor, mask: torch.Tensor | None, labels: LabelSet) -> torch.Tensor:
+    """[2, classes or regions] of a batch: voxels where prediction and reference agree, and the sum of both's sizes."""
+    axes = [0, *range(2, logits.dim())]
+    if labels.has_regions:
+        predicted, reference = logits > 0, target > 0.5
     else:
-        weights = dict(source)
-    own = network.state_dict()
-    fitting = {k: v for k, v in weights.items() if k in own and own[k].shape == v.shape}
-    if not fitting:
-        raise InvalidArgument("no tensor of the pretrained weights has the name and shape of one of this network")
-    network.load_state_dict({**own, **fitting})
-    return [k for k in own if k not in fitting]
+        chosen = logits.argmax(1)
+        keep = torch.ones_like(target, dtype=torch.bool) if labels.ignore is None else target != labels.ignore
+        classes = range(1, logits.shape[1])
+        predicted = torch.stack([(chosen == k) & keep for k in classes], 1)
+        reference = torch.stack([(target == k) & keep for k in classes], 1)
+    if mask is not None:
+        predicted, reference = predicted & mask, reference & mask
+    return torch.stack([(predicted & reference).sum(axes), predicted.sum(axes) + reference.sum(axes)]).double().cpu()
 
 
 class Trainer:
@@ -173,6 +49,7 @@ class Trainer:
     Parameters
     ----------
     cases, validation : prepared cases
+        Of a cascade's second stage `CascadeCase`s.
     folder : where checkpoints, the log and figures go
     """
 
@@ -181,8 +58,8 @@ class Trainer:
         plans: Plans,
         configuration: str,
         labels: LabelSet,
-        cases: list[CachedCase],
-        validation: list[CachedCase],
+        cases: Sequence[AnyCase],
+        validation: Sequence[AnyCase],
         folder: Path,
         *,
         device: str | torch.device = "cpu",
@@ -191,9 +68,13 @@ class Trainer:
     ) -> None:
         self.plans, self.labels, self.folder = plans, labels, Path(folder)
         self.configuration = plans.configuration(configuration)
-        if self.configuration.previous_stage:
-            raise NotSupported("training the cascade's second stage isn't offered yet: train 3d_fullres or 3d_lowres")
-        self.cases, self.validation = cases, validation
+        self.cases, self.validation = list(cases), list(validation)
+        before = self.configuration.previous_stage
+        if before and not all(isinstance(c, CascadeCase) for c in [*cases, *validation]):
+            raise InvalidArgument(
+                f"{configuration} continues {before}: its cases need what that stage says of them (CascadeCase); "
+                "vesalius.segmentation.train makes them"
+            )
         self.settings = settings or TrainingSettings()
         self.rank, self.world = distributed()
         self.device = torch.device(f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if str(device) == "cuda" else device)
@@ -211,24 +92,22 @@ class Trainer:
         s = self.settings
         torch.manual_seed(s.seed)
         channels = int(self.cases[0].image.shape[0])
+        if self.configuration.previous_stage:
+            channels += len(previous_labels(self.labels))
         self.spec = network_spec(self.configuration, channels, self.labels.heads, deep_supervision=s.deep_supervision)
         if s.network is None:
             self.network: torch.nn.Module = networks.build(self.spec)
         else:
             self.network = s.network if isinstance(s.network, torch.nn.Module) else s.network(self.spec)
         self.left_out = load_pretrained(self.network, s.pretrained) if s.pretrained is not None else []
-        for name, parameter in self.network.named_parameters():
-            if any(fnmatch.fnmatch(name, pattern) for pattern in s.freeze):
-                parameter.requires_grad_(False)
+        self.trained = freeze(self.network, s.freeze)
         self.network.to(self.device)
-        trained = [p for p in self.network.parameters() if p.requires_grad]
-        if not trained:
-            raise InvalidArgument(f"freeze={list(s.freeze)!r} leaves nothing to train")
-        self.optimizer = self._optimizer(trained)
-        self.scaler = torch.amp.GradScaler(enabled=self.autocast == torch.float16 and self.device.type == "cuda")
+        self.average = WeightAverage(self.network, s.ema) if s.ema is not None else None
+        self.optimizer = make_optimizer(s, self.trained)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.autocast == torch.float16)
         self.loss = s.loss if s.loss is not None else self._default_loss()
-        self.train_batches = self._sampler(self.cases, training=True)
-        self.validation_batches = self._sampler(self.validation, training=False)
+        self.train_batches = self._batches(self.cases, training=True)
+        self.validation_batches = self._batches(self.validation, training=False)
         self.model = self.network
         if self.world > 1:
             ids = [self.device.index] if self.device.type == "cuda" else None
@@ -238,15 +117,10 @@ class Trainer:
                 find_unused_parameters=True,  # the lowest head has weight 0
             )
 
-    def _optimizer(self, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
-        s = self.settings
-        if callable(s.optimizer):
-            return s.optimizer(parameters)
-        if s.optimizer == "adamw":
-            return torch.optim.AdamW(parameters, s.lr, weight_decay=s.weight_decay)
-        if s.optimizer == "sgd":
-            return torch.optim.SGD(parameters, s.lr, momentum=s.momentum, nesterov=True, weight_decay=s.weight_decay)
-        raise InvalidArgument(f'optimizer is "sgd", "adamw" or a function of the parameters; got {s.optimizer!r}')
+    def _batches(self, cases: Sequence[AnyCase], *, training: bool) -> Batches:
+        return make_batches(
+            cases, self.configuration, self.labels, self.settings, training=training, rank=self.rank, world=self.world
+        )
 
     def _default_loss(self) -> torch.nn.Module:
         regions = self.labels.has_regions
@@ -257,31 +131,6 @@ class Trainer:
                 ignore_label=None if regions else self.labels.ignore,
             )
         )
-
-    def _sampler(self, cases: list[CachedCase], *, training: bool) -> Batches:
-        s, c = self.settings, self.configuration
-        if s.sampler is not None:
-            source = s.sampler(cases, training)
-            return source if hasattr(source, "get") else ByEpoch(source, s.iterations, [c.id for c in cases])
-        masked = [i for i, m in enumerate(c.use_mask_for_norm) if m]
-        chosen = s.augmentation or AugmentationSettings()
-        if not training:
-            chosen = AugmentationSettings.none()
-        patch = [int(n) for n in c.patch_size]
-        seed = (s.seed if training else s.seed ^ _VALIDATION_SEED) + _RANK_SEED * self.rank
-        sampler = PatchSampler(
-            cases,
-            patch,
-            max(1, c.batch_size // self.world),
-            augmentation=Augmentation(chosen.replace(mask_channels=masked), patch_size=patch)
-            if training or masked
-            else None,
-            oversample_foreground=s.foreground,
-            seed=seed & 0xFFFFFFFFFFFFFFFF,
-            threads=max(1, s.threads),
-            ignore_label=self.labels.ignore,
-        )
-        return ByEpoch(sampler, s.iterations if training else max(1, s.validation_iterations), [x.id for x in cases])
 
     # the loop ------------------------------------------------------------------------------------------------------------
 
@@ -310,49 +159,41 @@ class Trainer:
         _, loss, _, _ = self._forward(image, labels)
         value = float(loss.detach())
         if not math.isfinite(value):
-            names = ", ".join(self.cases[i].id if 0 <= i < len(self.cases) else str(i) for i in cases)
-            kept = self.folder / "checkpoint_latest.pt"
-            raise ConvergenceError(
-                f"the loss is {value} in epoch {self.epoch}, iteration {index - self.epoch * self.settings.iterations}, "
-                f"on patches of {names}, at learning rate {self.optimizer.param_groups[0]['lr']:.3g}; "
-                + (f"the last good checkpoint is {kept}" if kept.exists() else "no checkpoint was written yet")
-                + ". A smaller lr, precision='fp32' or a look at these cases may help"
-            )
+            raise self._diverged(f"the loss is {value}", index, cases)
         self.scaler.scale(loss).backward()
         self.scaler.unscale_(self.optimizer)
-        torch.nn.utils.clip_grad_norm_([p for p in self.network.parameters() if p.requires_grad], self.settings.clip)
+        norm = torch.nn.utils.clip_grad_norm_(self.trained, self.settings.clip)
+        if not self.scaler.is_enabled() and not math.isfinite(float(norm)):  # the scaler leaves such a step out
+            raise self._diverged(f"the gradient's norm is {float(norm)} (the loss {value:.4g})", index, cases)
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        if self.average is not None:
+            self.average.update(self.network, index)
         return value
+
+    def _diverged(self, what: str, index: int, cases: Sequence[int]) -> ConvergenceError:
+        names = ", ".join(self.cases[i].id if 0 <= i < len(self.cases) else str(i) for i in cases)
+        kept = self.folder / "checkpoint_latest.pt"
+        return ConvergenceError(
+            f"{what} in epoch {self.epoch}, iteration {index - self.epoch * self.settings.iterations}, "
+            f"on patches of {names}, at learning rate {self.optimizer.param_groups[0]['lr']:.3g}; "
+            + (f"the last good checkpoint is {kept}" if kept.exists() else "no checkpoint was written yet")
+            + ". A smaller lr, precision='fp32' or a look at these cases may help"
+        )
 
     @torch.no_grad()
     def validate(self) -> tuple[float, list[float]]:
         """Loss and Dice of each class over the validation patches together (nnU-Net's pseudo Dice)."""
-        self.network.eval()
-        total, hits, sizes = 0.0, 0.0, 0.0
+        total = 0.0
+        both = torch.zeros(2, len(self.labels.foreground()), dtype=torch.float64)  # agreeing voxels, both sizes
         n = self.settings.validation_iterations
-        for i in range(n):
-            image, labels, _ = self.validation_batches.get(i)
-            outputs, loss, target, mask = self._forward(image, labels)
-            logits = outputs[0] if isinstance(outputs, (list, tuple)) else outputs
-            total += float(loss) / n
-            axes = [0, *range(2, logits.dim())]
-            if self.labels.has_regions:
-                predicted, reference = logits > 0, target > 0.5
-            else:
-                chosen = logits.argmax(1)
-                keep = torch.ones_like(target, dtype=torch.bool)
-                if self.labels.ignore is not None:
-                    keep = target != self.labels.ignore
-                classes = range(1, logits.shape[1])
-                predicted = torch.stack([(chosen == k) & keep for k in classes], 1)
-                reference = torch.stack([(target == k) & keep for k in classes], 1)
-            if mask is not None:
-                predicted, reference = predicted & mask, reference & mask
-            hits = hits + (predicted & reference).sum(axes).double().cpu()
-            sizes = sizes + predicted.sum(axes).double().cpu() + reference.sum(axes).double().cpu()
-        self.network.train()
-        both = torch.stack([torch.as_tensor(hits), torch.as_tensor(sizes)])
+        with self.evaluated():
+            for i in range(n):
+                image, labels, _ = self.validation_batches.get(i)
+                outputs, loss, target, mask = self._forward(image, labels)
+                logits = outputs[0] if isinstance(outputs, (list, tuple)) else outputs
+                total += float(loss) / n
+                both += overlap(logits, target, mask, self.labels)
         if self.world > 1:
             both = both.to(self.device)
             torch.distributed.all_reduce(both)
@@ -367,8 +208,9 @@ class Trainer:
         self._resume()
         if s.minutes is not None and self.epoch == 0 and not self.history:
             self._fit_minutes()
-        board = self._tensorboard()
-        bar = self._bar()
+        board = reporting.tensorboard(self.folder / "tensorboard") if s.tensorboard and self.rank == 0 else None
+        name = f"{self.configuration.name} {self.folder.name}"
+        bar = reporting.epoch_bar(name, s.epochs, self.epoch, enabled=self.progress)
         self.network.train()
         try:
             while self.epoch < s.epochs:
@@ -432,17 +274,40 @@ class Trainer:
         except (OSError, ImportError, ValueError, RuntimeError) as why:
             warnings.warn(f"no figures of epoch {self.epoch}: {why}", stacklevel=2)
 
-    def logits(self, item: CachedCase, *, mirror: bool | None = None) -> torch.Tensor:
-        """Of a prepared case, on its own grid."""
-        return inference.predict_prepared(
-            self.network,
-            item.image,
-            list(self.configuration.patch_size),
-            self.labels.heads,
-            device=self.device,
-            mirror=self.settings.mirror_in_validation if mirror is None else mirror,
-            autocast=self.autocast,
-        )
+    @contextlib.contextmanager
+    def evaluated(self) -> Iterator[None]:
+        """The network in eval mode, with the averaged weights where they are kept."""
+        training = self.network.training
+        self.network.eval()
+        try:
+            with self.average.applied(self.network) if self.average is not None else contextlib.nullcontext():
+                yield
+        finally:
+            self.network.train(training)
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """What is validated and bundled: the network's state dict, or its moving average; on the CPU."""
+        own = self.network.state_dict() if self.average is None else self.average.values
+        return {k: v.detach().cpu().contiguous() for k, v in own.items()}
+
+    def logits(self, item: AnyCase, *, mirror: bool | None = None) -> torch.Tensor:
+        """Of a prepared case, float32 [k, z, y, x] on its own grid."""
+        patch = [int(n) for n in self.configuration.patch_size]
+
+        def network(tiles: torch.Tensor) -> torch.Tensor:
+            with torch.autocast(self.device.type, self.autocast or torch.bfloat16, enabled=self.autocast is not None):
+                out = self.network(tiles.to(self.device))
+            return (out[0] if isinstance(out, (list, tuple)) else out).float()
+
+        mirrored = self.settings.mirror_in_validation if mirror is None else mirror
+        with self.evaluated():
+            return sliding_window(
+                network,
+                network_input(item, self.labels),
+                self.labels.heads,
+                patch,
+                mirror_axes=range(len(patch)) if mirrored else (),
+            )
 
     def painted(self, logits: torch.Tensor) -> torch.Tensor:
         """Labels from logits [k, z, y, x]."""
@@ -458,6 +323,7 @@ class Trainer:
     def state(self) -> dict[str, Any]:
         return {
             "network": self.network.state_dict(),
+            "average": None if self.average is None else self.average.values,
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "random": torch.get_rng_state(),
@@ -481,6 +347,14 @@ class Trainer:
                     f"the run in {self.folder} has {key}={state[key]}, not {getattr(self.settings, key)}; "
                     "go on with the same settings, or choose another folder"
                 )
+        average = state.get("average")
+        if (self.average is None) != (average is None):
+            raise InvalidArgument(
+                f"the run in {self.folder} was made {'without' if average is None else 'with'} ema; go on with the same "
+                "settings, or choose another folder"
+            )
+        if self.average is not None and average is not None:
+            self.average.values = {k: v.to(self.device) for k, v in average.items()}
         if self.settings.minutes is not None:
             self.settings.epochs = state["epochs"]
         self.network.load_state_dict(state["network"])
@@ -507,6 +381,8 @@ class Trainer:
             self.step(i)
         step = (time.perf_counter() - started) / 3
         self.network.load_state_dict(before)
+        if self.average is not None:
+            self.average = WeightAverage(self.network, self.average.decay)
         self.optimizer.load_state_dict(optimizer)
         self.optimizer.state.clear()
         # A validation patch costs about a third of a step.
@@ -516,39 +392,14 @@ class Trainer:
             torch.distributed.broadcast(epochs, 0)
         s.epochs = int(epochs)
 
-    def _tensorboard(self) -> Any:
-        if not self.settings.tensorboard or self.rank != 0:
-            return None
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as why:
-            raise NotSupported("tensorboard=True needs the package tensorboard: pip install tensorboard") from why
-        return SummaryWriter(str(self.folder / "tensorboard"))
 
-    def _bar(self) -> Any:
-        from tqdm.auto import tqdm
-
-        return tqdm(
-            total=self.settings.epochs,
-            initial=self.epoch,
-            unit="epoch",
-            desc=f"{self.configuration.name} {self.folder.name}",
-            disable=not self.progress,
-        )
-
-
-def distributed() -> tuple[int, int]:
-    """Rank and number of processes; joins the group where torchrun started this one."""
-    if "RANK" not in os.environ or int(os.environ.get("WORLD_SIZE", "1")) < 2:
-        return 0, 1
-    import torch.distributed as dist
-
-    if not dist.is_initialized():
-        cuda = torch.cuda.is_available()
-        if cuda:
-            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-        dist.init_process_group("nccl" if cuda else "gloo")
-    return dist.get_rank(), dist.get_world_size()
-
-
-__all__ = ["Batches", "Trainer", "TrainingSettings", "choose_precision", "load_pretrained", "network_spec"]
+__all__ = [
+    "Batches",
+    "ByEpoch",
+    "Trainer",
+    "TrainingSettings",
+    "choose_precision",
+    "distributed",
+    "load_pretrained",
+    "network_spec",
+]
