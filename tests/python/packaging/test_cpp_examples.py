@@ -159,3 +159,25 @@ def test_a_network_predicts_without_python(segment, tmp_path):
     weights.write_bytes(weights.read_bytes()[:-5])
     result = run(segment, tmp_path / "bundle", tmp_path / "cpp.nii.gz", *paths)
     assert result.returncode == 1 and "cut short" in result.stderr
+
+
+@pytest.fixture(scope="module")
+def trainer(build_cpp, build_root):
+    return build_cpp(EXAMPLES / "training", build_root / "training", "train")
+
+
+def test_a_network_is_trained_without_python(trainer, tmp_path):
+    """Mechanics: the loss falls on five real cases; the bundle loads, predicts, and both classes are in it; no Python is loaded."""
+    data = Path(__file__).parents[2] / "data" / "segmentation" / "hippocampus"
+    result = run(trainer, data, tmp_path / "bundle", 20)
+    assert result.returncode == 0, result.stderr
+    losses = [float(line.split()[-1]) for line in result.stdout.splitlines()]
+    assert len(losses) == 2 and losses[1] < losses[0] - 0.05
+    model = vs.segmentation.Model.load(tmp_path / "bundle")
+    assert model.plan.label_values == ("0", "1", "2") and list(model.weights) == ["all"]
+    mask = model.predict(data / "images" / "hippocampus_001.nii.gz", mirroring=False)
+    assert mask.geometry == vs.read_image(data / "images" / "hippocampus_001.nii.gz").geometry
+    listed = subprocess.run(["ldd", trainer], capture_output=True, text=True, check=True).stdout
+    assert "python" not in "".join(line.split("=>")[0] for line in listed.splitlines())
+    missing = run(trainer, tmp_path / "nowhere", tmp_path / "b")
+    assert missing.returncode == 1 and "there is no folder" in missing.stderr
