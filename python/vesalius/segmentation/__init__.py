@@ -16,6 +16,7 @@ from .._vesalius import segmentation as _c
 from .._vesalius.core import Image, Mask
 from .._vesalius.segmentation import ContrastResult, NetworkPlan, NetworkSpec, Plan, Prediction
 from . import augmentation, losses, metrics, networks, sampling
+from ._ensemble import Ensemble, EnsemblePrediction
 from ._import_nnunet import import_nnunet
 from ._model import Model, sliding_window
 from .augmentation import Augmentation, AugmentationSettings
@@ -49,6 +50,8 @@ __all__ = [
     "ContrastResult",
     "Dataset",
     "DatasetCase",
+    "Ensemble",
+    "EnsemblePrediction",
     "Fingerprint",
     "LabelSet",
     "Model",

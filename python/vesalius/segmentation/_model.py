@@ -101,6 +101,10 @@ class Model:
         NotSupported
             for a bundle of a later version, and for one that holds a program unless it is `trusted`.
         """
+        if cls is Model and (Path(bundle) / "ensemble.json").is_file():
+            from ._ensemble import Ensemble
+
+            return Ensemble.load(bundle, trusted=trusted)
         model = cls.__new__(cls)
         model._core = _c.Model.load(os.fspath(bundle), trusted=trusted)
         return model

@@ -11,6 +11,7 @@ from __future__ import annotations
 from .batches import Batches
 from .bundles import write_bundle
 from .cascade import CascadeCase
+from .ensembles import find_best_configuration
 from .evaluate import best_configuration, keep_largest, learn_postprocessing, summarise, validate_cases
 from .run import train
 from .schedule import poly_lr, split
@@ -24,6 +25,7 @@ __all__ = [
     "Trainer",
     "TrainingSettings",
     "best_configuration",
+    "find_best_configuration",
     "keep_largest",
     "learn_postprocessing",
     "load_pretrained",

@@ -20,7 +20,7 @@ import torch
 
 from ..._vesalius import segmentation as _c
 from ...errors import FormatError
-from ..planning import CachedCase, LabelSet, PreprocessTrace
+from ..planning import CachedCase, LabelSet, Plans, PreprocessTrace
 
 if TYPE_CHECKING:
     from .trainer import Trainer
@@ -59,6 +59,16 @@ class CascadeCase:
 
 
 AnyCase = CachedCase | CascadeCase
+
+
+def prepared(root: Path, plans: Plans, configuration: str) -> Path:
+    """Where a run keeps a configuration's prepared cases."""
+    return root / "preprocessed" / plans.configuration(configuration).data_identifier
+
+
+def between(root: Path, plans: Plans, configuration: str) -> Path:
+    """Where the stage before `configuration` says what it sees, on this one's grid."""
+    return root / plans.configuration(configuration).previous_stage / "predicted_next_stage" / configuration
 
 
 def previous_labels(labels: LabelSet) -> list[int]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -42,6 +41,13 @@ def summarise(cases: Mapping[str, Sequence[float]], names: Sequence[str]) -> dic
     }
 
 
+def measure(predicted: torch.Tensor, reference: torch.Tensor, labels: LabelSet) -> list[float]:
+    """Dice of each class or region; what nobody annotated counts nowhere."""
+    if labels.ignore is not None:
+        predicted = torch.where(reference == labels.ignore, torch.zeros_like(predicted), predicted)
+    return [dice(predicted, reference, numbers) for numbers in labels.foreground()]
+
+
 def validate_cases(trainer: Trainer, dataset: Dataset, *, write: bool = True) -> dict[str, Any]:
     """Predicts each validation case as a user would, writes the masks, and measures them against the label files."""
     from ...io import write_mask
@@ -56,10 +62,7 @@ def validate_cases(trainer: Trainer, dataset: Dataset, *, write: bool = True) ->
         assert isinstance(mask, Mask)
         _, reference = load_case(files[item.id])
         assert reference is not None
-        predicted = mask.tensor
-        if labels.ignore is not None:
-            predicted = torch.where(reference == labels.ignore, torch.zeros_like(predicted), predicted)
-        found[item.id] = [dice(predicted, reference, numbers) for numbers in labels.foreground()]
+        found[item.id] = measure(mask.tensor, reference, labels)
         if write:
             write_mask(mask, folder / f"{item.id}.nii.gz")
     summary = summarise(found, labels.foreground_names())
@@ -92,17 +95,17 @@ def learn_postprocessing(
     steps: list[list[int]] = []
     current = dict(predictions)
 
-    def measure(maps: Mapping[str, torch.Tensor]) -> np.ndarray:
+    def means(maps: Mapping[str, torch.Tensor]) -> np.ndarray:
         table = np.array([[dice(maps[k], references[k], c) for c in classes] for k in maps])
         known = ~np.isnan(table)
         return np.asarray(np.where(known, table, 0).sum(0) / np.maximum(known.sum(0), 1))
 
-    before = measure(current)
+    before = means(current)
     for k, numbers in enumerate([everything, *classes]):
         if k > 0 and numbers == everything and steps:
             continue
         trial = {name: keep_largest(map_, numbers) for name, map_ in current.items()}
-        after = measure(trial)
+        after = means(trial)
         rises = after.mean() > before.mean() if k == 0 else after[k - 1] > before[k - 1]
         if rises and bool((after >= before).all()):
             steps.append(list(numbers))
@@ -118,11 +121,6 @@ def best_configuration(
     ranked: list[tuple[float, int, tuple[str, ...]]] = [(s, 0, (name,)) for name, s in scores.items()]
     ranked += [(s, -1, tuple(pair)) for pair, s in (ensembles or {}).items()]
     return max(ranked, key=lambda r: (r[0], r[1]))[2]
-
-
-def pairs(names: Sequence[str]) -> list[tuple[str, str]]:
-    """All pairwise ensembles."""
-    return list(itertools.combinations(names, 2))
 
 
 def read_summaries(folder: Path) -> dict[str, Any]:

@@ -162,10 +162,11 @@ def train(
         _write(root / "fingerprint.json", print_.to_json())
     _write(root / "plans.json", plans.to_json())
     _write(root / "labels.json", data.labels.to_json())
+    _write(root / "source.json", json.dumps({"name": data.name, "root": os.path.abspath(data.root)}))
     chosen = configuration or ("3d_fullres" if plans.has("3d_fullres") else "2d")
     previous = plans.configuration(chosen).previous_stage
     for name in [previous, chosen] if previous else [chosen]:
-        folder = _prepared(root, plans, name)
+        folder = cascade.prepared(root, plans, name)
         preprocess_dataset(data, plans, name, folder, jobs=jobs, progress=bar.stage(f"preparing {name}"))
     bar.close()
     if rank == 0:
@@ -188,7 +189,8 @@ def train(
             result["folds"][str(fold)] = evaluate.validate_cases(trainer, data)
             first = root / previous / "bundle"
             stage = Model.load(first) if previous and (first / "plan.yaml").is_file() else None
-            write_bundle(root / "bundle", trainer, fold, data.channels, previous=stage)
+            for folder in (root / chosen / "bundle", root / "bundle"):  # the second is the latest configuration's
+                write_bundle(folder, trainer, fold, data.channels, previous=stage)
     if rank == 0 and result["folds"]:
         pooled = evaluate.read_summaries(root / chosen)
         result["mean_dice"], result["dice"] = pooled["mean_dice"], pooled["dice"]
@@ -200,10 +202,6 @@ def train(
             root / chosen / "summary.json", json.dumps({**pooled, "postprocessing": result["postprocessing"]}, indent=1)
         )
     return result
-
-
-def _prepared(root: Path, plans: Plans, configuration: str) -> Path:
-    return root / "preprocessed" / plans.configuration(configuration).data_identifier
 
 
 @dataclasses.dataclass
@@ -219,17 +217,11 @@ class _Run:
     world: int
 
     def cases(self, configuration: str, ids: Sequence[str]) -> list[cascade.AnyCase]:
-        folder = _prepared(self.root, self.plans, configuration)
+        folder = cascade.prepared(self.root, self.plans, configuration)
         prepared = [CachedCase.open(str(folder), i) for i in ids]
         if not self.plans.configuration(configuration).previous_stage:
             return list(prepared)
-        return [cascade.with_previous(case, self.between(configuration)) for case in prepared]
-
-    def between(self, configuration: str) -> Path:
-        """Where the stage before says what it sees on this one's grid."""
-        return (
-            self.root / self.plans.configuration(configuration).previous_stage / "predicted_next_stage" / configuration
-        )
+        return [cascade.with_previous(case, cascade.between(self.root, self.plans, configuration)) for case in prepared]
 
     def trainer(self, configuration: str, fold: int | str, settings: TrainingSettings | None = None) -> Trainer:
         ids, held = schedule.split([c.id for c in self.data.cases], fold)
@@ -249,18 +241,19 @@ class _Run:
         """Every fold of the low resolution: each case is predicted by the one that didn't see it."""
         settings = dataclasses.replace(self.settings, pretrained=None, freeze=())
         ids = [c.id for c in self.data.cases]
+        between = cascade.between(self.root, self.plans, following)
         for fold in range(min(schedule.FOLDS, len(ids))):
             held = schedule.split(ids, fold)[1]
             bundle = self.root / configuration / "bundle"
-            if cascade.is_predicted(self.between(following), str(fold), held) and _has_fold(bundle, str(fold)):
+            if cascade.is_predicted(between, str(fold), held) and _has_fold(bundle, str(fold)):
                 continue
             trainer = self.trainer(configuration, fold, settings)
             trainer.run()
             if trainer.rank == 0:
                 evaluate.validate_cases(trainer, self.data)
                 write_bundle(bundle, trainer, fold, self.data.channels)
-                grid = [CachedCase.open(str(_prepared(self.root, self.plans, following)), i) for i in held]
-                cascade.predict_next_stage(trainer, grid, self.between(following))
+                grid = [CachedCase.open(str(cascade.prepared(self.root, self.plans, following)), i) for i in held]
+                cascade.predict_next_stage(trainer, grid, between)
             wait(self.world)
 
 
