@@ -191,29 +191,10 @@ class Tversky(Loss):
 
 
 class FocalTversky(Tversky):
-    """The Tversky loss of each channel to the power `gamma` (Abraham and Khan 2018, arXiv 1810.07842: 0.75)."""
+    """The Tversky loss of each channel to the power `gamma` (Abraham and Khan 2018, arXiv 1810.07842: 0.75); options as `Loss`."""
 
-    def __init__(
-        self,
-        alpha: float = 0.3,
-        beta: float = 0.7,
-        gamma: float = 0.75,
-        *,
-        regions: bool = False,
-        include_background: bool = False,
-        batch_dice: bool = False,
-        ignore_label: int | None = None,
-        smooth: float | tuple[float, float] = 1e-5,
-    ) -> None:
-        super().__init__(
-            alpha,
-            beta,
-            regions=regions,
-            include_background=include_background,
-            batch_dice=batch_dice,
-            ignore_label=ignore_label,
-            smooth=smooth,
-        )
+    def __init__(self, alpha: float = 0.3, beta: float = 0.7, gamma: float = 0.75, **options: Any) -> None:
+        super().__init__(alpha, beta, **options)
         self.gamma = float(gamma)
 
 

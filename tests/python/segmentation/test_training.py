@@ -532,7 +532,7 @@ def test_two_processes(plans: seg.Plans, tmp_path: Path) -> None:
         "torch.distributed.destroy_process_group()\n"
     )
     subprocess.run(
-        [Path(sys.executable).with_name("torchrun"), "--nproc-per-node", "2", "--master-port", "29641", str(script)],
+        [Path(sys.executable).with_name("torchrun"), "--standalone", "--nproc-per-node", "2", str(script)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
         check=True,
         timeout=300,
