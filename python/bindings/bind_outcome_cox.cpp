@@ -2,6 +2,7 @@
 #include "bind_outcome.h"
 
 #include <vesalius/outcome/cox.h>
+#include <vesalius/outcome/cox_frailty.h>
 #include <vesalius/outcome/cox_path.h>
 #include <vesalius/outcome/cox_residuals.h>
 #include <vesalius/outcome/fine_gray.h>
@@ -77,6 +78,16 @@ void bind_fit(py::module_& m) {
         py::arg("strata") = OptionalTensor{}, ReleaseGil());
 }
 
+void bind_frailty(py::module_& m) {
+  py::class_<CoxFrailty>(m, "CoxFrailty")
+      .def_readonly("fit", &CoxFrailty::fit)
+      .def_readonly("variance", &CoxFrailty::variance)
+      .def_readonly("log_likelihood_without", &CoxFrailty::log_likelihood_without)
+      .def_readonly("frailty", &CoxFrailty::frailty);
+  m.def("fit_cox_frailty", &fit_cox_frailty, py::arg("x"), py::arg("outcome"), py::arg("cluster"), py::arg("options"),
+        py::arg("variance") = std::optional<double>{}, ReleaseGil());
+}
+
 void bind_path(py::module_& m) {
   py::class_<CoxPath>(m, "CoxPath")
       .def_readonly("alphas", &CoxPath::alphas)
@@ -119,6 +130,7 @@ void bind_residuals(py::module_& m) {
 void bind_outcome_cox(py::module_& m) {
   bind_inputs(m);
   bind_fit(m);
+  bind_frailty(m);
   bind_residuals(m);
   bind_fine_gray(m);
   bind_path(m);

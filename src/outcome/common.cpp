@@ -57,6 +57,7 @@ at::Tensor checked_matrix(const at::Tensor& x, const std::vector<std::string>& n
     throw ShapeError("X must be [subjects, columns] with at least one of each; it is " + shape_of(out));
   const auto values = span_of(out);
   const int64_t p = out.size(1);
+  if (all_finite(values.data(), static_cast<int64_t>(values.size()))) return out;
   std::vector<int64_t> bad(static_cast<size_t>(p), 0);
   int64_t total = 0;
   for (size_t i = 0; i < values.size(); ++i)
@@ -124,15 +125,9 @@ Standardised standardise(const at::Tensor& x, const std::vector<double>& weights
   std::vector<double> low_of(from, from + p), high_of(from, from + p), residual_of(p, 0), inverse_of(p, 0);
   double *mean = out.mean.data(), *scale = out.scale.data(), *low = low_of.data(), *high = high_of.data(),
          *residual = residual_of.data(), *inverse = inverse_of.data();
-  for (int64_t i = 0; i < n; ++i) {
-    const double share = weights[i] / total, *row = from + i * p;
-    for (int64_t j = 0; j < p; ++j) {
-      const double value = row[j];
-      mean[j] += share * value;
-      low[j] = std::min(low[j], value);
-      high[j] = std::max(high[j], value);
-    }
-  }
+  std::vector<double> share(static_cast<size_t>(n));
+  for (int64_t i = 0; i < n; ++i) share[i] = weights[i] / total;
+  add_means(from, n, p, share.data(), mean, low, high);
   if (!centre) std::fill(out.mean.begin(), out.mean.end(), 0.0);
   // Scaled by the largest deviation first: squares of 1e200 or 1e-200 are no doubles.
   std::vector<double> reach(p);
@@ -140,14 +135,7 @@ Standardised standardise(const at::Tensor& x, const std::vector<double>& weights
     reach[j] = std::max(std::abs(high[j] - mean[j]), std::abs(low[j] - mean[j]));
     inverse[j] = reach[j] > 0 && std::isfinite(1 / reach[j]) ? 1 / reach[j] : 0.0;
   }
-  for (int64_t i = 0; i < n; ++i) {
-    const double share = weights[i] / total, *row = from + i * p;
-    for (int64_t j = 0; j < p; ++j) {
-      const double d = (row[j] - mean[j]) * inverse[j];
-      residual[j] += share * d;
-      scale[j] += share * d * d;
-    }
-  }
+  add_squares(from, n, p, share.data(), mean, inverse, residual, scale);
   for (int64_t j = 0; j < p; ++j) {
     if (centre) {  // the mean of what is left corrects the rounding of the first
       mean[j] += residual[j] * reach[j];
@@ -159,14 +147,17 @@ Standardised standardise(const at::Tensor& x, const std::vector<double>& weights
     inverse[j] = out.constant[j] ? 0.0 : 1 / scale[j];
   }
   const bool safe = std::all_of(inverse_of.begin(), inverse_of.end(), [](double v) { return std::isfinite(v); });
+  if (ones)
+    for (int64_t i = 0; i < n; ++i) to[i * stride] = 1;
+  const int64_t* rows = order ? order->data() : nullptr;
+  if (safe) {
+    scaled_rows(from, n, p, rows, mean, inverse, to + extra, stride);
+    return out;
+  }
   for (int64_t i = 0; i < n; ++i) {
-    const double* row = from + (order ? (*order)[i] : i) * p;
+    const double* row = from + (rows ? rows[i] : i) * p;
     double* target = to + i * stride + extra;
-    if (ones) target[-1] = 1;
-    if (safe)
-      for (int64_t j = 0; j < p; ++j) target[j] = (row[j] - mean[j]) * inverse[j];
-    else
-      for (int64_t j = 0; j < p; ++j) target[j] = out.constant[j] ? 0.0 : (row[j] - mean[j]) / scale[j];
+    for (int64_t j = 0; j < p; ++j) target[j] = out.constant[j] ? 0.0 : (row[j] - mean[j]) / scale[j];
   }
   return out;
 }

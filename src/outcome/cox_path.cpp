@@ -3,41 +3,46 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
-
-#include <ATen/ops/amax.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/from_blob.h>
+#include <limits>
 
 #include <vesalius/core/error.h>
 
+#include "outcome/cox_lanes.h"
 #include "outcome/cox_model.h"
 #include "outcome/crossproduct.h"
-#include "outcome/products.h"
 
 namespace vesalius::outcome {
 
 namespace {
 
-constexpr int64_t kTogether = 10;    // solutions refined at once
-constexpr int64_t kRounds = 12;      // then one after another, with a line search
-constexpr int64_t kEnough = 4;       // more rounds than these: the next solutions begin with a new Hessian
-constexpr int64_t kSubsample = 100;  // rows a column for a Hessian: the secants correct it
+constexpr int64_t kRounds = 12;     // then alone, with a line search
+constexpr int64_t kEnough = 5;      // more rounds than these: whoever comes next begins with a new Hessian
+constexpr int64_t kSubsample = 20;  // rows a column for a Hessian: the secants correct it
+constexpr int64_t kFewEvents = 50;  // a subsample has at least as many
 
+/// A point with the gradient there.
+struct Point {
+  std::vector<double> b, g;
+};
+
+/// One strength: where it is, where it was, and where it goes next.
 struct Solution {
-  std::vector<double> b, g, h;
+  double alpha = 0, violation = 0, gain = 0;
   detail::PenaltyTerms penalty;
-  double violation = 0;
+  Point at, before;
+  std::vector<double> next;
+  int64_t rounds = 0;
+  bool closed = false;
 };
 
 double violation(const Solution& s) {
   double out = 0;
-  for (size_t j = 0; j < s.b.size(); ++j) out = std::max(out, s.penalty.violation(j, s.b[j], s.g[j]));
+  for (size_t j = 0; j < s.at.b.size(); ++j) out = std::max(out, s.penalty.violation(j, s.at.b[j], s.at.g[j]));
   return out;
 }
 
 /// Broyden, Fletcher, Goldfarb, Shanno: h y-corrected for the step from one point to another.
-void secant(std::vector<double>& h, const Solution& from, const Solution& to) {
+void secant(std::vector<double>& h, const Point& from, const Point& to) {
   const size_t p = from.b.size();
   std::vector<double> s(p), y(p), hs(p, 0.0);
   double sy = 0, ss = 0, yy = 0, shs = 0;
@@ -58,7 +63,8 @@ void secant(std::vector<double>& h, const Solution& from, const Solution& to) {
 }
 
 /// The minimum of the quadratic at `from` with this penalty.
-std::vector<double> step(const Solution& from, const detail::PenaltyTerms& penalty, double tolerance) {
+std::vector<double> step(const Point& from, const std::vector<double>& hessian, const detail::PenaltyTerms& penalty,
+                         double tolerance) {
   const int64_t p = static_cast<int64_t>(from.b.size());
   std::vector<int64_t> set;
   for (int64_t j = 0; j < p; ++j)
@@ -68,7 +74,7 @@ std::vector<double> step(const Solution& from, const detail::PenaltyTerms& penal
   for (int64_t a = 0; a < m; ++a) {
     slope.push_back(from.g[set[a]]), at.push_back(from.b[set[a]]);
     l1.push_back(penalty.l1[set[a]]), l2.push_back(penalty.l2[set[a]]);
-    for (int64_t c = 0; c < m; ++c) h[a * m + c] = from.h[set[a] * p + set[c]];
+    for (int64_t c = 0; c < m; ++c) h[a * m + c] = hessian[set[a] * p + set[c]];
   }
   detail::QuadraticStep quadratic(h, std::move(slope), std::move(at), std::move(l1), std::move(l2));
   const auto& target = quadratic.solve(tolerance);
@@ -77,20 +83,30 @@ std::vector<double> step(const Solution& from, const detail::PenaltyTerms& penal
   return out;
 }
 
+/// The log-likelihood of the saturated model over Σw: each event takes its own risk set of those tied with it.
+double saturated(const CoxProblem& problem, const CoxOptions& options) {
+  double out = 0;
+  if (options.ties == Ties::breslow)
+    for (const auto& g : problem.order.groups)
+      if (g.events() > 0) out -= g.event_weight * std::log(g.event_weight);
+  return out / problem.total;
+}
+
 class PathSolver {
  public:
   PathSolver(const at::Tensor& x, const CoxData& data, const CoxOptions& options)
       : options_(options), problem_(x, data, options), model_(problem_), n_(x.size(0)), p_(x.size(1)) {
-    last_.b.assign(static_cast<size_t>(p_), 0.0);
-    null_ = model_.value(last_.b);
-    last_.g.resize(last_.b.size());
-    model_.gradient(last_.g);
+    origin_.b.assign(static_cast<size_t>(p_), 0.0);
+    null_ = model_.value(origin_.b);
+    origin_.g.resize(origin_.b.size());
+    model_.gradient(origin_.g);
   }
 
   const Standardised& columns() const { return problem_.columns; }
-  const std::vector<double>& gradient() const { return last_.g; }
+  const std::vector<double>& gradient() const { return origin_.g; }
   int64_t rounds() const { return rounds_; }
-  double null_value() const { return null_; }
+  /// The null deviance over Σw.
+  double room() const { return 2 * null_ + 2 * saturated(problem_, options_); }
 
   detail::PenaltyTerms terms(double alpha) const {
     CoxOptions options = options_;
@@ -98,157 +114,144 @@ class PathSolver {
     return penalty_terms(options, problem_.columns, 0);
   }
 
-  /// Solutions at these strengths, and the mean log-likelihood of each relative to the null model's.
-  std::vector<std::vector<double>> solve(const std::vector<double>& alphas, std::vector<double>& gain) {
-    const bool together = options_.ties != Ties::exact && p_ <= 400 && n_ >= 4 * p_;
-    std::vector<std::vector<double>> out;
-    if (together) {
-      if (last_.h.empty() || slow_) last_.h = subsampled_hessian();
-      refine(alphas, out);
-    } else {
-      for (double alpha : alphas) out.push_back(one(alpha, last_.b));
+  /// done(coefficients, mean log-likelihood above the null model's) from the strongest on, until it returns true.
+  template <class Done>
+  void solve(const std::vector<double>& alphas, Done&& done) {
+    if (options_.ties != Ties::exact && p_ <= 400 && n_ >= 4 * p_) return solve_together(alphas, done);
+    std::vector<double> b = origin_.b;
+    for (double alpha : alphas) {
+      alone(alpha, b);
+      if (done(b, null_ - model_.value(b))) return;
     }
-    gains(out, gain);
-    return out;
   }
 
  private:
-  std::vector<double> one(double alpha, std::vector<double> b) {
+  void alone(double alpha, std::vector<double>& b) {
     const auto result = detail::minimise(model_, terms(alpha), b,
                                          {std::max<int64_t>(options_.max_iterations, 100), options_.tolerance});
     rounds_ += result.iterations;
     if (!result.converged)
       throw ConvergenceError("penalised Cox regression did not converge in " + std::to_string(result.iterations) +
                              " iterations at alpha = " + std::to_string(alpha) + ": end the path at a larger one");
-    last_.b = b;
-    return b;
   }
 
-  void refine(const std::vector<double>& alphas, std::vector<std::vector<double>>& out) {
-    std::vector<Solution> all;
-    for (double alpha : alphas) {
-      Solution s;
-      s.penalty = terms(alpha);
-      s.b = step(last_, s.penalty, 1e-3 * options_.tolerance + 1e-9);
-      s.g.resize(s.b.size());
-      all.push_back(std::move(s));
-    }
+  /// Several strengths are always under way, each a step of Newton's with the curvature that all of them have shown so
+  /// far: it is nearly the same all along. Where one is done the next begins from the furthest.
+  template <class Done>
+  void solve_together(const std::vector<double>& alphas, Done&& done) {
+    CoxLanes lanes(problem_);
+    std::vector<Solution> all(alphas.size());
     std::vector<Solution*> open;
-    for (auto& s : all) open.push_back(&s);
-    gradients(open);
-    auto shared = last_.h;  // the curvature is nearly the same all along: what one step shows serves all
-    const Solution* before = &last_;
-    for (auto& s : all) {
-      secant(shared, *before, s);
-      s.violation = violation(s);
-      before = &s;
-    }
-    for (size_t k = 0; k < all.size(); ++k) {
-      all[k].h = shared;
-      secant(all[k].h, k == 0 ? last_ : all[k - 1], all[k]);
-    }
-    int64_t taken = 0;
-    for (int64_t round = 0; round < kRounds; ++round) {
-      open.erase(std::remove_if(open.begin(), open.end(),
-                                [&](const Solution* s) { return s->violation <= options_.tolerance; }),
-                 open.end());
-      if (open.empty()) break;
-      ++taken;
-      std::vector<Solution> previous;
-      for (Solution* s : open) {
-        previous.push_back({s->b, s->g, {}, {}, s->violation});
-        s->b = step(*s, s->penalty, 1e-2 * options_.tolerance);
+    auto shared = subsampled_hessian(origin_.b);
+    const Point* furthest = &origin_;
+    bool slow = false;
+    for (size_t begun = 0, told = 0; told < all.size();) {
+      if (slow && begun < all.size()) shared = subsampled_hessian(furthest->b), slow = false;
+      for (; static_cast<int64_t>(open.size()) < lanes.width() && begun < all.size(); ++begun) {
+        Solution& s = all[begun];
+        s.alpha = alphas[begun], s.penalty = terms(s.alpha);
+        s.next = step(*furthest, shared, s.penalty, 1e-3 * options_.tolerance + 1e-9);
+        open.push_back(&s);
       }
-      gradients(open);
-      for (size_t k = 0; k < open.size(); ++k) secant(shared, previous[k], *open[k]);
+      evaluate(lanes, open);
+      for (Solution* s : open) secant(shared, behind(all, s), s->at);
+      std::vector<double> likelihoods;
       for (size_t k = 0; k < open.size(); ++k) {
-        open[k]->h = shared;
-        secant(open[k]->h, previous[k], *open[k]);
-        open[k]->violation = violation(*open[k]);
+        Solution& s = *open[k];
+        s.violation = violation(s);
+        if (s.violation <= options_.tolerance) {
+          if (likelihoods.empty()) likelihoods = lanes.log_likelihoods();
+          s.gain = null_ + likelihoods[k] / problem_.total;
+          s.closed = true;
+        } else if (s.rounds >= kRounds) {
+          alone(s.alpha, s.at.b);
+          s.gain = null_ - model_.value(s.at.b);
+          model_.gradient(s.at.g);
+          s.closed = true;
+        } else {
+          auto own = shared;
+          secant(own, behind(all, &s), s.at);
+          s.next = step(s.at, own, s.penalty, 1e-2 * options_.tolerance);
+        }
+        slow = slow || (s.closed && s.rounds > kEnough);
       }
+      furthest = &open.back()->at;
+      open.erase(std::remove_if(open.begin(), open.end(), [](const Solution* s) { return s->closed; }), open.end());
+      for (; told < all.size() && all[told].closed; ++told)
+        if (done(all[told].at.b, all[told].gain)) return;
     }
-    slow_ = taken > kEnough;
-    for (size_t k = 0; k < all.size(); ++k)
-      if (all[k].violation > options_.tolerance) {
-        all[k].b = one(alphas[k], all[k].b);
-        model_.value(all[k].b);
-        model_.gradient(all[k].g);
-      }
-    for (auto& s : all) out.push_back(s.b);
-    last_ = std::move(all.back());
   }
 
-  /// Exact gradients of all of these: X b and Xᵀ r as products of matrices.
-  void gradients(const std::vector<Solution*>& of) {
+  /// What the step to where a solution is was made from; at first the stronger neighbour shows the curvature between.
+  const Point& behind(const std::vector<Solution>& all, const Solution* s) const {
+    if (s->rounds > 1) return s->before;
+    return s == all.data() ? origin_ : (s - 1)->at;
+  }
+
+  void evaluate(CoxLanes& lanes, const std::vector<Solution*>& open) {
     ++rounds_;
-    const int64_t k = static_cast<int64_t>(of.size());
-    std::vector<double> b, g(static_cast<size_t>(k * p_));
-    for (const Solution* s : of) b.insert(b.end(), s->b.begin(), s->b.end());
-    auto eta = at::empty({k, n_}, at::kDouble);
-    const double* x = problem_.columns.x.const_data_ptr<double>();
-    rows_times(x, n_, p_, b.data(), k, eta.data_ptr<double>(), n_);
-    if (!problem_.offset.empty())
-      eta.add_(at::from_blob(const_cast<double*>(problem_.offset.data()), {n_}, at::kDouble));
-    eta.sub_(eta.amax({1}, true)).exp_();
-    auto& likelihood = static_cast<detail::PartialLikelihood&>(*problem_.likelihood);
-    for (int64_t i = 0; i < k; ++i) {
-      double* row = eta.data_ptr<double>() + i * n_;
-      likelihood.set_relative_risks(row);
-      likelihood.expected(expected_);
-      for (int64_t s = 0; s < n_; ++s) row[s] = (expected_[s] - problem_.observed[s]) / problem_.total;
+    std::vector<const std::vector<double>*> b;
+    std::vector<std::vector<double>*> g;
+    for (Solution* s : open) {
+      s->before = std::move(s->at);
+      s->at.b = std::move(s->next);
+      s->at.g.resize(s->at.b.size());
+      ++s->rounds;
+      b.push_back(&s->at.b), g.push_back(&s->at.g);
     }
-    columns_times(x, n_, p_, eta.const_data_ptr<double>(), k, n_, g.data());
-    for (int64_t i = 0; i < k; ++i) std::copy(g.begin() + i * p_, g.begin() + (i + 1) * p_, of[i]->g.begin());
+    lanes.gradients(b, g);
   }
 
-  /// By how much the mean log-likelihood of each is above the null model's.
-  void gains(const std::vector<std::vector<double>>& of, std::vector<double>& gain) {
-    if (options_.ties == Ties::exact) {
-      for (const auto& b : of) gain.push_back(null_ - model_.value(b));
-      return;
-    }
-    const int64_t k = static_cast<int64_t>(of.size());
-    std::vector<double> b;
-    for (const auto& solution : of) b.insert(b.end(), solution.begin(), solution.end());
-    auto eta = at::empty({k, n_}, at::kDouble);
-    rows_times(problem_.columns.x.const_data_ptr<double>(), n_, p_, b.data(), k, eta.data_ptr<double>(), n_);
-    if (!problem_.offset.empty())
-      eta.add_(at::from_blob(const_cast<double*>(problem_.offset.data()), {n_}, at::kDouble));
-    eta.sub_(eta.amax({1}, true));
-    const auto risk = eta.exp();
-    auto& likelihood = static_cast<detail::PartialLikelihood&>(*problem_.likelihood);
-    for (int64_t i = 0; i < k; ++i) {
-      const double* row = eta.const_data_ptr<double>() + i * n_;
-      likelihood.set_relative_risks(risk.const_data_ptr<double>() + i * n_);
-      double value = -likelihood.log_risk_sum();
-      for (int64_t s = 0; s < n_; ++s) value += problem_.observed[s] * row[s];
-      gain.push_back(null_ + value / problem_.total);
-    }
-  }
-
-  /// At the last solution, from every so manieth subject and every so manieth risk set.
-  std::vector<double> subsampled_hessian() {
-    const int64_t stride = std::max<int64_t>(1, n_ / std::max<int64_t>(2000, kSubsample * p_));
-    std::vector<double> h, weight;
-    model_.value(last_.b);
-    problem_.likelihood->diagonal(weight);
+  /// The information of every so manieth subject alone, times as much as there are more events.
+  std::vector<double> subsampled_hessian(const std::vector<double>& b) const {
+    int64_t stride = std::max<int64_t>(1, n_ / std::max<int64_t>(2000, kSubsample * p_));
+    const auto events = [&] {
+      int64_t count = 0;
+      for (int64_t i = 0; i < n_; i += stride) count += problem_.observed[i] > 0;
+      return count;
+    };
+    while (stride > 1 && events() < kFewEvents) stride /= 2;
     const double* x = problem_.columns.x.const_data_ptr<double>();
-    Crossproduct sum(h, p_);
-    double all = 0, taken = 0;
-    for (int64_t i = 0; i < n_; ++i) all += weight[i], taken += i % stride == 0 ? weight[i] : 0.0;
-    for (int64_t i = 0; i < n_; i += stride) sum.add(x + i * p_, weight[i] * all / taken / problem_.total);
-    // the means count as much as the subjects, so that what is left stays a covariance
-    int64_t seen = 0;
-    double mass = 0;
-    std::vector<double> kept, rows;
-    problem_.likelihood->rows(x, p_, [&](const double* row, double w) {
-      if (seen++ % stride != 0) return;
-      rows.insert(rows.end(), row, row + p_);
-      kept.push_back(w), mass += w;
-    });
-    for (size_t k = 0; k < kept.size(); ++k)
-      sum.subtract(rows.data() + static_cast<int64_t>(k) * p_, kept[k] * all / mass / problem_.total);
-    sum.finish();
+    std::vector<double> risk(static_cast<size_t>(n_ / stride + 1)), hazard(risk.size(), 0.0), sum(b.size()),
+        mean(b.size()), h;
+    double top = -std::numeric_limits<double>::infinity();
+    for (int64_t i = 0; i < n_; i += stride) {
+      double eta = problem_.offset.empty() ? 0.0 : problem_.offset[i];
+      for (int64_t j = 0; j < p_; ++j) eta += x[i * p_ + j] * b[j];
+      risk[i / stride] = eta;
+      top = std::max(top, eta);
+    }
+    double all = 0, seen = 0, at_risk = 0;
+    for (double v : problem_.observed) all += v;
+    for (int64_t i = 0; i < n_; i += stride) seen += problem_.observed[i];
+    Crossproduct out(h, p_);
+    const double scale = seen > 0 ? all / seen / problem_.total : 0.0;
+    for (const auto& g : problem_.order.groups) {
+      if (g.first_of_stratum) at_risk = 0, std::fill(sum.begin(), sum.end(), 0.0);
+      const int64_t first = (g.begin + stride - 1) / stride * stride;
+      for (int64_t i = first; i < g.end; i += stride) {
+        double& r = risk[i / stride];
+        r = problem_.weights[i] * std::exp(r - top);
+        at_risk += r;
+        for (int64_t j = 0; j < p_; ++j) sum[j] += r * x[i * p_ + j];
+      }
+      double weight = 0;
+      for (int64_t i = first; i < g.events_end; i += stride) weight += problem_.observed[i];
+      if (!(weight > 0 && at_risk > 0)) continue;
+      for (int64_t j = 0; j < p_; ++j) mean[j] = sum[j] / at_risk;
+      out.subtract(mean.data(), scale * weight);
+      hazard[first / stride] = weight / at_risk;
+    }
+    double cumulative = 0;
+    for (size_t k = problem_.order.groups.size(); k-- > 0;) {
+      const auto& g = problem_.order.groups[k];
+      const int64_t first = (g.begin + stride - 1) / stride * stride;
+      if (first < g.end) cumulative += hazard[first / stride];
+      for (int64_t i = first; i < g.end; i += stride) out.add(x + i * p_, scale * risk[i / stride] * cumulative);
+      if (g.first_of_stratum) cumulative = 0;
+    }
+    out.finish();
+    for (int64_t j = 0; j < p_; ++j) h[j * p_ + j] *= 1 + 1e-6;
     return h;
   }
 
@@ -257,21 +260,8 @@ class PathSolver {
   CoxModel model_;
   int64_t n_, p_, rounds_ = 0;
   double null_ = 0;
-  bool slow_ = false;
-  Solution last_;
-  std::vector<double> expected_;
+  Point origin_;
 };
-
-/// The log-likelihood of the saturated model over Σw: each event takes its own risk set of those tied with it.
-double saturated(const CoxData& data, const CoxOptions& options) {
-  const auto order = detail::risk_order(data.time, data.event, data.weights, data.strata, data.entry);
-  double out = 0, total = 0;
-  for (double w : data.weights) total += w;
-  if (options.ties == Ties::breslow)
-    for (const auto& g : order.groups)
-      if (g.events() > 0) out -= g.event_weight * std::log(g.event_weight);
-  return out / total;
-}
 
 }  // namespace
 
@@ -303,24 +293,16 @@ CoxPath cox_path(const at::Tensor& x_in, const CoxOutcome& outcome, const CoxOpt
       alphas.push_back(top *
                        std::pow(min_ratio, count > 1 ? static_cast<double>(k) / static_cast<double>(count - 1) : 0.0));
   }
-  const double room = 2 * solver.null_value() + 2 * saturated(data, options);
-  CoxPath path;
+  const double room = solver.room();
   std::vector<double> coef, ratio;
-  bool ended = false;
-  for (size_t begin = 0; begin < alphas.size() && !ended; begin += kTogether) {
-    const std::vector<double> part(alphas.begin() + static_cast<int64_t>(begin),
-                                   alphas.begin() + static_cast<int64_t>(std::min(alphas.size(), begin + kTogether)));
-    std::vector<double> gain;
-    const auto solutions = solver.solve(part, gain);
-    for (size_t k = 0; k < solutions.size() && !ended; ++k) {
-      for (size_t j = 0; j < solutions[k].size(); ++j)
-        coef.push_back(solver.columns().constant[j] ? 0.0 : solutions[k][j] / solver.columns().scale[j]);
-      ratio.push_back(2 * gain[k] / room);
-      const size_t done = ratio.size();
-      ended = !alphas_in && done >= 5 &&
-              (ratio[done - 1] - ratio[done - 5] < 1e-3 * ratio[done - 1] || ratio[done - 1] > 0.99);
-    }
-  }
+  solver.solve(alphas, [&](const std::vector<double>& b, double gain) {
+    for (size_t j = 0; j < b.size(); ++j)
+      coef.push_back(solver.columns().constant[j] ? 0.0 : b[j] / solver.columns().scale[j]);
+    ratio.push_back(2 * gain / room);
+    const size_t done = ratio.size();
+    return !alphas_in && done >= 5 &&
+           (ratio[done - 1] - ratio[done - 5] < 1e-3 * ratio[done - 1] || ratio[done - 1] > 0.99);
+  });
   const int64_t k = static_cast<int64_t>(ratio.size());
   alphas.resize(ratio.size());
   return {tensor_of(alphas), tensor_of(coef, k, x.size(1)), tensor_of(solver.columns().mean), tensor_of(ratio),

@@ -8,7 +8,7 @@
 namespace vesalius::outcome {
 
 /// Σ ± w·row rowᵀ, gathered in blocks of rows that stay in the cache; only blocks on and under the diagonal are multiplied
-/// (the wheel's BLAS shows no dsyrk).
+/// (the wheel's BLAS shows no dsyrk). Few columns are summed here, four rows at once.
 class Crossproduct {
  public:
   /// @param out [m, m] row-major, zeroed here and whole after finish()
@@ -25,11 +25,15 @@ class Crossproduct {
     int64_t filled = 0;
   };
   void push(const double* row, double weight, int side);
+  void push_few(const double* row, double weight);
   void flush(int side);
 
   std::vector<double>& out_;
   int64_t m_, width_;
   Block blocks_[2];
+  std::vector<double> few_, few_sum_;  ///< of few columns: four rows of 16, and [16, 16]
+  double few_weight_[4] = {0, 0, 0, 0};
+  int64_t few_filled_ = 0;
 };
 
 }  // namespace vesalius::outcome

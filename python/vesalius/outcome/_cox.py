@@ -13,6 +13,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from .._vesalius import outcome as _core
 from ..errors import InvalidArgument
+from ._cox_diagnostics import CoxDiagnostics
 from ._data import (
     check_finite,
     check_numeric,
@@ -25,7 +26,7 @@ from ._data import (
 )
 
 
-class CoxPH(BaseEstimator):
+class CoxPH(CoxDiagnostics, BaseEstimator):
     r"""Cox's proportional hazards, plain or with an elastic-net penalty.
 
     The hazard of a subject is :math:`h_0(t) \exp((x - \bar x)^\top b)`; :math:`h_0` is left open. Maximised is the partial
@@ -54,6 +55,12 @@ class CoxPH(BaseEstimator):
         in :meth:`fit` implies it.
     firth : bool
         Firth's penalised likelihood: finite estimates also under separation, less bias in small samples.
+    frailty : None or "gamma"
+        Subjects of one label of ``cluster=`` in :meth:`fit` (centre, family, lesions of one patient) share a factor of their
+        hazard, drawn from a gamma distribution of mean 1 whose variance is estimated by the marginal likelihood: coefficients are
+        those within a cluster (R's ``coxph`` with ``frailty()``; Therneau, Grambsch, Pankratz 2003).
+    frailty_variance : float, optional
+        That variance, where it is known.
     standardise : bool
         Penalise coefficients of columns divided by their standard deviation. Coefficients are always those of the columns
         as given; without a penalty it changes nothing.
@@ -67,7 +74,8 @@ class CoxPH(BaseEstimator):
     coef_ : float64 [p], log hazard ratios
     mean_ : float64 [p], the columns' means in training, where the linear predictor is 0
     covariance_, naive_covariance_ : float64 [p, p], or None with a penalty
-    log_likelihood_, log_likelihood_null_ : float
+    log_likelihood_, log_likelihood_null_ : float; with a frailty the first is the marginal one
+    frailty_variance_ : float, frailties_ : Series by label of the cluster; with a frailty
     n_iter_ : int
 
     Raises
@@ -86,6 +94,9 @@ class CoxPH(BaseEstimator):
 
     Simon N, Friedman J, Hastie T, Tibshirani R. Regularization paths for Cox's proportional hazards model via coordinate
     descent. J Stat Softw 2011;39(5). doi 10.18637/jss.v039.i05.
+
+    Therneau TM, Grambsch PM, Pankratz VS. Penalized survival models and frailty. J Comput Graph Stat 2003;12:156-175.
+    doi 10.1198/1061860031365.
     """
 
     def __init__(
@@ -97,6 +108,8 @@ class CoxPH(BaseEstimator):
         ties: str = "efron",
         robust: bool = False,
         firth: bool = False,
+        frailty: str | None = None,
+        frailty_variance: float | None = None,
         standardise: bool = True,
         score_test: str | bool = "auto",
         max_iterations: int = 100,
@@ -108,6 +121,8 @@ class CoxPH(BaseEstimator):
         self.ties = ties
         self.robust = robust
         self.firth = firth
+        self.frailty = frailty
+        self.frailty_variance = frailty_variance
         self.standardise = standardise
         self.score_test = score_test
         self.max_iterations = max_iterations
@@ -138,29 +153,60 @@ class CoxPH(BaseEstimator):
         entry : [n] of numbers < time, optional
             The start of each row's interval, where ``y`` doesn't hold it.
         cluster : [n] of labels, optional
-            Rows of one label may depend on each other (intervals of one subject, subjects of one centre): robust errors.
+            Rows of one label may depend on each other (intervals of one subject, subjects of one centre): robust errors, or with
+            ``frailty="gamma"`` a frailty for each label.
         offset : [n] of numbers, optional
             Added to the linear predictor with coefficient 1.
         """
         X = validate_data(self, check_numeric(X), dtype=np.float64, ensure_all_finite=False)
         self.strata_: np.ndarray | None = None if strata is None else np.unique(np.asarray(plain(strata)))
         x, outcome, options = self._inputs(X, y, sample_weight, strata, entry, offset)
-        self.fit_ = _core.fit_cox(x, outcome, options)
+        codes = self._cluster_codes(cluster, len(X))
+        if self.frailty is not None:
+            self._fit_frailty(x, outcome, options, codes)
+        else:
+            self.fit_ = _core.fit_cox(x, outcome, options)
         self.coef_, self.mean_ = self.fit_.coef.numpy(), self.fit_.mean.numpy()
         self.covariance_ = None if self.fit_.covariance is None else self.fit_.covariance.numpy()
         self.naive_covariance_ = self.covariance_
-        if self.robust or cluster is not None:
-            codes = None
-            if cluster is not None:
-                codes = np.unique(np.asarray(plain(cluster)), return_inverse=True)[1]
-                if len(codes) != len(X):
-                    raise InvalidArgument(f"X has {len(X)} rows and cluster {len(codes)}: they must be of one length")
+        if self.frailty is None and (self.robust or codes is not None):
             self.covariance_ = _core.cox_robust_covariance(
                 self.fit_, x, outcome, options, None if codes is None else to_tensor(codes)
             ).numpy()
         self.log_likelihood_, self.log_likelihood_null_ = self.fit_.log_likelihood, self.fit_.log_likelihood_null
         self.n_iter_ = max(1, self.fit_.iterations)
         return self
+
+    def _cluster_codes(self, cluster: Any, n: int) -> np.ndarray | None:
+        if cluster is None:
+            return None
+        labels = np.asarray(plain(cluster))
+        if labels.shape != (n,):
+            raise InvalidArgument(f"X has {n} rows and cluster {len(labels)}: they must be of one length")
+        if pd.isna(labels).any():
+            raise InvalidArgument(f"cluster has {int(pd.isna(labels).sum())} missing labels")
+        self.clusters_, codes = np.unique(labels, return_inverse=True)
+        return codes
+
+    def _fit_frailty(self, x: Any, outcome: Any, options: Any, codes: np.ndarray | None) -> None:
+        if self.frailty != "gamma":
+            raise InvalidArgument(f"frailty must be None or 'gamma'; it is {self.frailty!r}")
+        if codes is None:
+            raise InvalidArgument(
+                "frailty='gamma' needs cluster= in fit: the label that says which rows share a frailty"
+            )
+        if self.robust:
+            raise InvalidArgument("robust errors and a frailty are two answers to one question: leave robust=True out")
+        fit = _core.fit_cox_frailty(x, outcome, to_tensor(codes), options, self.frailty_variance)
+        self.fit_, self.frailty_variance_ = fit.fit, fit.variance
+        self.frailties_ = pd.Series(fit.frailty.numpy(), index=pd.Index(self.clusters_, name="cluster"), name="frailty")
+        self.log_likelihood_without_ = fit.log_likelihood_without
+        if fit.variance == 0:
+            warnings.warn(
+                "clusters vary no more than chance explains: the variance of the frailties is 0 and the fit that of plain Cox",
+                UserWarning,
+                stacklevel=3,
+            )
 
     def _inputs(
         self, X: np.ndarray, y: Any, sample_weight: Any, strata: Any, entry: Any, offset: Any
@@ -207,12 +253,15 @@ class CoxPH(BaseEstimator):
         check_finite(X, names_of(self, X.shape[1]))
         return _core.predict_cox(self.fit_, to_tensor(X)).numpy()
 
-    def predict_cumulative_hazard_function(self, X: Any, *, times: Any = None, strata: Any = None) -> pd.DataFrame:
+    def predict_cumulative_hazard_function(
+        self, X: Any, *, times: Any = None, strata: Any = None, cluster: Any = None
+    ) -> pd.DataFrame:
         """Cumulative hazard, a row for each subject and a column for each time.
 
         ``times`` are those observed in training if not given. After the last time observed (in the subject's stratum) nothing
         is known: NaN, with a warning. The baseline is Breslow's with ``ties="breslow"`` and Efron's correction of it otherwise,
-        as in R.
+        as in R. With a frailty it is that of a subject of a new cluster, whose frailty is not known: log(1 + θH)/θ, where H is the
+        hazard at frailty 1; ``cluster`` names clusters of the training, whose own frailty then counts.
         """
         predictor = self.predict(X)
         codes = self._strata_codes(strata, len(predictor))
@@ -223,6 +272,10 @@ class CoxPH(BaseEstimator):
         out = _core.cox_cumulative_hazard(
             self.fit_, to_tensor(predictor), to_tensor(times), None if codes is None else to_tensor(codes)
         ).numpy()
+        if self.frailty is not None:
+            out = self._of_frailty(out, cluster)
+        elif cluster is not None:
+            raise InvalidArgument("the model was fitted without a frailty: it knows no clusters")
         last = self.fit_.baseline_times.max().item()
         if (times > last).any():
             warnings.warn(
@@ -231,10 +284,23 @@ class CoxPH(BaseEstimator):
         index = X.index if isinstance(X, pd.DataFrame) else None
         return pd.DataFrame(out, index=index, columns=pd.Index(times, name="time"))
 
-    def predict_survival_function(self, X: Any, *, times: Any = None, strata: Any = None) -> pd.DataFrame:
+    def _of_frailty(self, hazard: np.ndarray, cluster: Any) -> np.ndarray:
+        theta = self.frailty_variance_
+        marginal = hazard if theta == 0 else np.log1p(theta * hazard) / theta
+        if cluster is None:
+            return marginal
+        labels = np.asarray(plain(cluster))
+        if labels.shape != (len(hazard),):
+            raise InvalidArgument(f"X has {len(hazard)} rows and cluster {len(labels)}: they must be of one length")
+        own = self.frailties_.reindex(labels).to_numpy()[:, None]
+        return np.where(np.isnan(own), marginal, own * hazard)
+
+    def predict_survival_function(
+        self, X: Any, *, times: Any = None, strata: Any = None, cluster: Any = None
+    ) -> pd.DataFrame:
         """Survival exp(−cumulative hazard), a row for each subject and a column for each time; see
         :meth:`predict_cumulative_hazard_function`."""
-        hazard = self.predict_cumulative_hazard_function(X, times=times, strata=strata)
+        hazard = self.predict_cumulative_hazard_function(X, times=times, strata=strata, cluster=cluster)
         return pd.DataFrame(np.exp(-hazard.to_numpy()), index=hazard.index, columns=hazard.columns)
 
     def baseline_hazard(self, *, centred: bool = True) -> pd.DataFrame:
@@ -260,172 +326,6 @@ class CoxPH(BaseEstimator):
         check_is_fitted(self)
         return coefficient_table(names_of(self, self.n_features_in_), self.coef_, self.covariance_, confidence)
 
-    def profile_intervals(
-        self,
-        X: Any,
-        y: Any,
-        *,
-        confidence: float = 0.95,
-        sample_weight: Any = None,
-        strata: Any = None,
-        entry: Any = None,
-        offset: Any = None,
-    ) -> pd.DataFrame:
-        """Profile-likelihood limits of a fit with ``firth=True``, on its data: columns coef, lower, upper. Under separation those of
-        :meth:`summary` (Wald's) are too wide to one side and too narrow to the other; these hold their level."""
-        from scipy.stats import chi2
-
-        check_is_fitted(self)
-        if not self.firth:
-            raise InvalidArgument("profile_intervals needs a fit with firth=True")
-        if not 0 < confidence < 1:
-            raise InvalidArgument(f"confidence must be between 0 and 1; it is {confidence!r}")
-        x, outcome, options = self._again(X, y, sample_weight, strata, entry, offset)
-        limits = _core.cox_firth_intervals(self.fit_, x, outcome, options, float(chi2.ppf(confidence, 1) / 2)).numpy()
-        return pd.DataFrame(
-            {"coef": self.coef_, "lower": limits[:, 0], "upper": limits[:, 1]},
-            index=names_of(self, self.n_features_in_),
-        )
-
-    def residuals(
-        self,
-        X: Any,
-        y: Any,
-        kind: str = "martingale",
-        *,
-        sample_weight: Any = None,
-        strata: Any = None,
-        entry: Any = None,
-        offset: Any = None,
-    ) -> pd.DataFrame | pd.Series:
-        """Residuals on the data of the fit, given again as to :meth:`fit`.
-
-        Parameters
-        ----------
-        kind : str
-            ``"martingale"`` (events less those expected: the form a column should have), ``"deviance"`` (the same, more symmetric:
-            outliers), ``"score"`` (each row's part of the score), ``"dfbeta"`` (about what the coefficients change without the row),
-            ``"dfbetas"`` (the same over their standard errors), ``"schoenfeld"`` and ``"scaled_schoenfeld"`` (a row for each event,
-            by time: the second is about the coefficient at that time).
-
-        Returns
-        -------
-        Series [n], or DataFrame [n, p]; of the Schoenfeld kinds DataFrame [events, p] with index ``time``
-        """
-        x, outcome, options = self._again(X, y, sample_weight, strata, entry, offset)
-        names = names_of(self, self.n_features_in_)
-        index = X.index if isinstance(X, pd.DataFrame) else None
-        event, time, _ = start_stop_outcome(y, entry)
-        if kind in ("martingale", "deviance"):
-            m = _core.cox_martingale(self.fit_, x, outcome, options).numpy()
-            if kind == "deviance":
-                expected = event - m
-                with np.errstate(divide="ignore", invalid="ignore"):
-                    log = np.where(event, np.log(np.where(event, expected, 1.0)), 0.0)
-                m = np.sign(m) * np.sqrt(np.maximum(0.0, -2 * (m + log)))
-            return pd.Series(m, index=index, name=kind)
-        if kind in ("score", "dfbeta", "dfbetas"):
-            values = _core.cox_score_residuals(self.fit_, x, outcome, options).numpy()
-            if kind != "score":
-                if self.naive_covariance_ is None:
-                    raise InvalidArgument(f"{kind} needs a fit without a penalty")
-                values = values @ self.naive_covariance_
-                if kind == "dfbetas":
-                    values = values / np.sqrt(np.diag(self.naive_covariance_))
-            return pd.DataFrame(values, index=index, columns=names)
-        if kind in ("schoenfeld", "scaled_schoenfeld"):
-            result = _core.cox_schoenfeld(self.fit_, x, outcome, options)
-            values = result.residual.numpy()
-            if kind == "scaled_schoenfeld":
-                if self.naive_covariance_ is None:
-                    raise InvalidArgument(f"{kind} needs a fit without a penalty")
-                values = values @ self.naive_covariance_ * len(values) + self.coef_
-            return pd.DataFrame(values, index=pd.Index(time[result.row.numpy()], name="time"), columns=names)
-        raise InvalidArgument(
-            "kind must be 'martingale', 'deviance', 'score', 'dfbeta', 'dfbetas', 'schoenfeld' or 'scaled_schoenfeld'; it is "
-            f"{kind!r}"
-        )
-
-    def proportional_hazards(
-        self,
-        X: Any,
-        y: Any,
-        *,
-        transform: str = "km",
-        sample_weight: Any = None,
-        strata: Any = None,
-        entry: Any = None,
-        offset: Any = None,
-    ) -> pd.DataFrame:
-        """Score tests that each coefficient is the same at all times, and of all together (``GLOBAL``): R's ``cox.zph``.
-
-        The alternative is a coefficient b + θ g(t). A small p says that hazards are not proportional: let the column stratify, or
-        split time. Plot ``residuals(..., "scaled_schoenfeld")`` over time to see how.
-
-        Parameters
-        ----------
-        transform : "km", "rank", "identity" or "log"
-            g: one minus the Kaplan-Meier curve just before t, ranks of the event times, t, or log t.
-
-        Returns
-        -------
-        DataFrame with columns chi_squared, df, p
-        """
-        from scipy.stats import chi2, rankdata
-
-        x, outcome, options = self._again(X, y, sample_weight, strata, entry, offset)
-        event, time, start = start_stop_outcome(y, entry)
-        rows = _core.cox_schoenfeld(self.fit_, x, outcome, options).row.numpy()
-        at = time[rows]
-        if transform == "km":
-            g = 1 - _survival_before(time, event, start, at)
-        elif transform == "rank":
-            g = rankdata(at)
-        elif transform == "identity":
-            g = at
-        elif transform == "log":
-            if (at <= 0).any():
-                raise InvalidArgument("transform='log' needs event times above 0")
-            g = np.log(at)
-        else:
-            raise InvalidArgument(f"transform must be 'km', 'rank', 'identity' or 'log'; it is {transform!r}")
-        result = _core.cox_proportional_hazards(
-            self.fit_, x, outcome, options, to_tensor(rows), to_tensor(g - g.mean())
-        )
-        names = [*names_of(self, self.n_features_in_), "GLOBAL"]
-        table = pd.DataFrame({"chi_squared": [*result.chi_squared.tolist(), result.global_]}, index=names)
-        table["df"] = [1] * self.n_features_in_ + [self.n_features_in_]
-        table["p"] = chi2.sf(table["chi_squared"], table["df"])
-        return table
-
-    def _again(self, X: Any, y: Any, sample_weight: Any, strata: Any, entry: Any, offset: Any) -> tuple[Any, Any, Any]:
-        check_is_fitted(self)
-        X = validate_data(self, check_numeric(X), reset=False, dtype=np.float64, ensure_all_finite=False)
-        return self._inputs(X, y, sample_weight, strata, entry, offset)
-
-    def tests(self) -> pd.DataFrame:
-        """Likelihood-ratio, Wald and score test that all coefficients are 0: chi_squared, df, p."""
-        from scipy.stats import chi2
-
-        check_is_fitted(self)
-        if self.covariance_ is None:
-            raise InvalidArgument("tests need a fit without a penalty: penalised estimates have no such distribution")
-        values = {
-            "likelihood ratio": 2 * (self.log_likelihood_ - self.log_likelihood_null_),
-            "wald": float(self.coef_ @ np.linalg.solve(self.covariance_, self.coef_)),
-            "score": self.fit_.score_test,
-        }
-        if self.firth:
-            del values["score"]
-        elif np.isnan(self.fit_.score_test):
-            warnings.warn(
-                "the score test was left out of a fit of this size: fit with score_test=True", UserWarning, stacklevel=2
-            )
-        table = pd.DataFrame({"chi_squared": values})
-        table["df"] = len(self.coef_)
-        table["p"] = chi2.sf(table["chi_squared"], table["df"])
-        return table
-
     def _strata_codes(self, strata: Any, n: int) -> np.ndarray | None:
         if self.strata_ is None:
             if strata is not None:
@@ -442,13 +342,3 @@ class CoxPH(BaseEstimator):
                 f"strata must be {n} of the labels seen in training; it has {len(strata)}, unknown are {unknown[:5].tolist()}"
             )
         return np.searchsorted(self.strata_, strata)
-
-
-def _survival_before(time: np.ndarray, event: np.ndarray, entry: np.ndarray | None, at: np.ndarray) -> np.ndarray:
-    """Kaplan-Meier's curve just before each of the times `at`."""
-    times, deaths = np.unique(time[event], return_counts=True)
-    at_risk = len(time) - np.searchsorted(np.sort(time), times, side="left")
-    if entry is not None:
-        at_risk -= len(time) - np.searchsorted(np.sort(entry), times, side="left")
-    curve = np.concatenate([[1.0], np.cumprod(1 - deaths / at_risk)])
-    return curve[np.searchsorted(times, at, side="left")]

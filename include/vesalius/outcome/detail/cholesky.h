@@ -9,22 +9,29 @@
 /// Symmetric positive definite systems of the size of a regression: row-major, n x n, in place.
 namespace vesalius::outcome::detail {
 
+/// Σ a b in four sums, which run side by side where one would wait for itself.
+inline double inner(const double* a, const double* b, int64_t n) {
+  double sum[4] = {0, 0, 0, 0}, rest = 0;
+  int64_t k = 0;
+  for (; k + 4 <= n; k += 4)
+    for (int64_t l = 0; l < 4; ++l) sum[l] += a[k + l] * b[k + l];
+  for (; k < n; ++k) rest += a[k] * b[k];
+  return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + rest;
+}
+
 /// A = L Lᵀ into the lower triangle. Returns -1, or the first column whose pivot fell under
 /// `tolerance` times its diagonal: on a matrix of crossproducts, that column depends linearly on those before.
 inline int64_t cholesky(std::vector<double>& a, int64_t n, double tolerance) {
   for (int64_t j = 0; j < n; ++j) {
     double* row_j = a.data() + j * n;
     const double diagonal = row_j[j];
-    double pivot = diagonal;
-    for (int64_t k = 0; k < j; ++k) pivot -= row_j[k] * row_j[k];
+    const double pivot = diagonal - inner(row_j, row_j, j);
     if (!(pivot > tolerance * diagonal) || !(pivot > 0)) return j;
     const double root = std::sqrt(pivot);
     row_j[j] = root;
     for (int64_t i = j + 1; i < n; ++i) {
       double* row_i = a.data() + i * n;
-      double sum = row_i[j];
-      for (int64_t k = 0; k < j; ++k) sum -= row_i[k] * row_j[k];
-      row_i[j] = sum / root;
+      row_i[j] = (row_i[j] - inner(row_i, row_j, j)) / root;
     }
   }
   return -1;
@@ -33,9 +40,7 @@ inline int64_t cholesky(std::vector<double>& a, int64_t n, double tolerance) {
 /// x = (L Lᵀ)⁻¹ x
 inline void cholesky_solve(const std::vector<double>& l, int64_t n, double* x) {
   for (int64_t i = 0; i < n; ++i) {
-    double sum = x[i];
-    for (int64_t k = 0; k < i; ++k) sum -= l[i * n + k] * x[k];
-    x[i] = sum / l[i * n + i];
+    x[i] = (x[i] - inner(l.data() + i * n, x, i)) / l[i * n + i];
   }
   for (int64_t i = n - 1; i >= 0; --i) {
     x[i] /= l[i * n + i];

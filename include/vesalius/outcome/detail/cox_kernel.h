@@ -10,6 +10,8 @@
 #include <span>
 #include <vector>
 
+#include <vesalius/outcome/detail/order.h>
+
 /// Cox's partial likelihood over subjects sorted once, latest time first, so that risk sets are running sums.
 namespace vesalius::outcome::detail {
 
@@ -34,25 +36,28 @@ inline RiskOrder risk_order(std::span<const double> time, std::span<const char> 
                             std::span<const int64_t> stratum, std::span<const double> entry = {}) {
   RiskOrder out;
   const int64_t n = static_cast<int64_t>(time.size());
-  struct Key {
-    double time;
-    int64_t stratum, subject;
-    bool event;
-  };
-  std::vector<Key> keys(time.size());
-  for (int64_t i = 0; i < n; ++i) keys[i] = {time[i], stratum.empty() ? 0 : stratum[i], i, event[i] && weight[i] > 0};
-  std::sort(keys.begin(), keys.end(), [](const Key& a, const Key& b) {
-    if (a.stratum != b.stratum) return a.stratum < b.stratum;
-    if (a.time != b.time) return a.time > b.time;
-    if (a.event != b.event) return a.event;
-    return a.subject < b.subject;
-  });
-  out.order.resize(time.size());
-  for (int64_t i = 0; i < n; ++i) out.order[i] = keys[i].subject;
+  // latest first, events before the others at one time, then as they came; then by stratum
+  std::vector<double> keys(time.size());
+  std::vector<uint32_t> initial;
+  initial.reserve(time.size());
+  const auto counts = [&](int64_t i) { return event[i] && weight[i] > 0; };
+  for (const bool wanted : {true, false})
+    for (int64_t i = 0; i < n; ++i) {
+      keys[i] = -time[i];
+      if (counts(i) == wanted) initial.push_back(static_cast<uint32_t>(i));
+    }
+  auto sorted = ascending(keys, std::move(initial));
+  if (!stratum.empty()) {
+    for (int64_t i = 0; i < n; ++i) keys[i] = static_cast<double>(stratum[i]);
+    sorted = ascending(keys, std::move(sorted));
+  }
+  out.order.assign(sorted.begin(), sorted.end());
+  const auto stratum_of = [&](int64_t position) { return stratum.empty() ? 0 : stratum[out.order[position]]; };
+  const auto time_of = [&](int64_t position) { return time[out.order[position]]; };
   for (int64_t i = 0; i < n;) {
-    TimeGroup g{i, i, i, i == 0 || keys[i].stratum != keys[i - 1].stratum, 0, 0};
-    for (; g.end < n && keys[g.end].time == keys[i].time && keys[g.end].stratum == keys[i].stratum; ++g.end)
-      if (keys[g.end].event) g.events_end = g.end + 1, g.event_weight += weight[keys[g.end].subject];
+    TimeGroup g{i, i, i, i == 0 || stratum_of(i) != stratum_of(i - 1), 0, 0};
+    for (; g.end < n && time_of(g.end) == time_of(i) && stratum_of(g.end) == stratum_of(i); ++g.end)
+      if (counts(out.order[g.end])) g.events_end = g.end + 1, g.event_weight += weight[out.order[g.end]];
     out.groups.push_back(g);
     i = g.end;
   }
@@ -60,17 +65,15 @@ inline RiskOrder risk_order(std::span<const double> time, std::span<const char> 
   out.leave.resize(time.size());
   std::iota(out.leave.begin(), out.leave.end(), 0);
   std::sort(out.leave.begin(), out.leave.end(), [&](int64_t a, int64_t b) {
-    if (keys[a].stratum != keys[b].stratum) return keys[a].stratum < keys[b].stratum;
-    const double s = entry[keys[a].subject], t = entry[keys[b].subject];
+    if (stratum_of(a) != stratum_of(b)) return stratum_of(a) < stratum_of(b);
+    const double s = entry[out.order[a]], t = entry[out.order[b]];
     return s != t ? s > t : a < b;
   });
   int64_t next = 0;
-  for (size_t k = 0; k < out.groups.size(); ++k) {
-    auto& g = out.groups[k];
+  for (auto& g : out.groups) {
     if (g.first_of_stratum) next = g.begin;  // a stratum's subjects fill the same positions in both orders
-    const int64_t stratum_of = keys[g.begin].stratum;
-    while (next < n && keys[out.leave[next]].stratum == stratum_of &&
-           entry[keys[out.leave[next]].subject] >= keys[g.begin].time)
+    while (next < n && stratum_of(out.leave[next]) == stratum_of(g.begin) &&
+           entry[out.order[out.leave[next]]] >= time_of(g.begin))
       ++next;
     g.leave_end = next;
   }
@@ -107,36 +110,30 @@ class PartialLikelihood : public RiskModel {
 
   double evaluate(std::span<const double> eta) override {
     set_risks(eta);
-    double sum = 0;
-    for (const auto& g : groups_)
+    double sum = 0, events = 0;
+    for (const auto& g : groups_) {
       for (int64_t i = g.begin; i < g.events_end; ++i) sum += w_[i] * eta[i];
-    walk([](int64_t) {}, [](int64_t) {}, [] {},
-         [&](size_t k, double at_risk, double tied) {
-           for_terms(groups_[k],
-                     [&](double share, double weight) { sum -= weight * (std::log(at_risk - share * tied) + shift_); });
-         });
-    return std::isnan(sum) ? -std::numeric_limits<double>::infinity() : sum;
+      events += g.event_weight;
+    }
+    sum -= walk_increments() + events * shift_;
+    return std::isfinite(sum) ? sum : -std::numeric_limits<double>::infinity();
   }
 
   void expected(std::vector<double>& out) const override {
-    std::vector<double> increment, correction;
-    increments(increment, correction);
-    out.assign(w_.size(), 0.0);
-    spread(increment, correction, [&](int64_t i, double hazard) { out[i] += risk_[i] * hazard; });
+    if (!walked_) walk_increments();
+    if (order_.leave.empty()) {
+      out.resize(w_.size());
+      spread(increment_, correction_, [&](int64_t i, double hazard) { out[i] = risk_[i] * hazard; });
+    } else {
+      out.assign(w_.size(), 0.0);
+      spread(increment_, correction_, [&](int64_t i, double hazard) { out[i] += risk_[i] * hazard; });
+    }
   }
 
   /// Increment of the baseline at each group (times exp(−shift)), and what of it a tied event is not at risk for.
   void increments(std::vector<double>& increment, std::vector<double>& correction) const {
-    increment.assign(groups_.size(), 0.0);
-    correction.assign(groups_.size(), 0.0);
-    walk([](int64_t) {}, [](int64_t) {}, [] {},
-         [&](size_t k, double at_risk, double tied) {
-           for_terms(groups_[k], [&](double share, double weight) {
-             const double h = weight / (at_risk - share * tied);
-             increment[k] += h;
-             correction[k] += share * h;
-           });
-         });
+    if (!walked_) walk_increments();
+    increment = increment_, correction = correction_;
   }
 
   /// add(i, Σ of `increment` over the times at which subject i was at risk), in one or two parts of different sign.
@@ -223,17 +220,30 @@ class PartialLikelihood : public RiskModel {
   /// In place of evaluate(): what is wanted of `expected` doesn't depend on the scale of the risks.
   void set_relative_risks(const double* risk) {
     for (size_t i = 0; i < w_.size(); ++i) risk_[i] = w_[i] * risk[i];
+    walked_ = false;
   }
 
   /// Σ over event terms of weight · log of the risk sum, of the risks as they were set.
-  double log_risk_sum() const {
+  double log_risk_sum() const { return walk_increments(); }
+
+  /// out = C v with C minus the Hessian of the log-likelihood in eta, at the last eta.
+  void curvature_times(std::span<const double> v, std::vector<double>& out) const {
+    std::vector<double> fall(groups_.size(), 0.0), back(groups_.size(), 0.0);
     double sum = 0;
-    walk([](int64_t) {}, [](int64_t) {}, [] {},
+    walk([&](int64_t i) { sum += risk_[i] * v[i]; }, [&](int64_t i) { sum -= risk_[i] * v[i]; }, [&] { sum = 0; },
          [&](size_t k, double at_risk, double tied) {
-           for_terms(groups_[k],
-                     [&](double share, double weight) { sum += weight * std::log(at_risk - share * tied); });
+           double tied_sum = 0;
+           if (efron_ && groups_[k].events() > 1)
+             for (int64_t i = groups_[k].begin; i < groups_[k].events_end; ++i) tied_sum += risk_[i] * v[i];
+           for_terms(groups_[k], [&](double share, double weight) {
+             const double left = at_risk - share * tied, h = weight * (sum - share * tied_sum) / (left * left);
+             fall[k] += h;
+             back[k] += share * h;
+           });
          });
-    return sum;
+    expected(out);
+    for (size_t i = 0; i < out.size(); ++i) out[i] *= v[i];
+    spread(fall, back, [&](int64_t i, double mean) { out[i] -= risk_[i] * mean; });
   }
 
   double shift() const { return shift_; }
@@ -247,6 +257,31 @@ class PartialLikelihood : public RiskModel {
   void set_risks(std::span<const double> eta) {
     shift_ = *std::max_element(eta.begin(), eta.end());
     for (size_t i = 0; i < w_.size(); ++i) risk_[i] = w_[i] * std::exp(eta[i] - shift_);
+    walked_ = false;
+  }
+
+  /// Increments and corrections at the risks as they were set. Returns Σ weight · log of the risk sums, the logarithms of
+  /// products where that is safe: they take longer than all the rest.
+  double walk_increments() const {
+    increment_.assign(groups_.size(), 0.0);
+    correction_.assign(groups_.size(), 0.0);
+    double sum = 0, product = 1;
+    walk([](int64_t) {}, [](int64_t) {}, [] {},
+         [&](size_t k, double at_risk, double tied) {
+           for_terms(groups_[k], [&](double share, double weight) {
+             const double left = at_risk - share * tied, h = weight / left;
+             increment_[k] += h;
+             correction_[k] += share * h;
+             if (weight == 1 && left > 1e-50 && left < 1e50) {
+               product *= left;
+               if (!(product > 1e-250 && product < 1e250)) sum += std::log(product), product = 1;
+             } else {
+               sum += weight * std::log(left);
+             }
+           });
+         });
+    walked_ = true;
+    return sum + std::log(product);
   }
 
   int64_t leave_begin(size_t k) const {
@@ -298,6 +333,8 @@ class PartialLikelihood : public RiskModel {
   std::vector<double> w_, risk_;
   double shift_ = 0;
   bool efron_;
+  mutable std::vector<double> increment_, correction_;  ///< of the risks as they are, if `walked_`
+  mutable bool walked_ = false;
 };
 
 }  // namespace vesalius::outcome::detail

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "outcome/cox_model.h"
+
+namespace vesalius::outcome {
+
+/// Gradients of minus the mean log partial likelihood (Breslow's or Efron's) at many coefficients in two passes over the
+/// columns: eight linear predictors lie side by side and are walked through the risk sets together.
+class CoxLanes {
+ public:
+  static constexpr int64_t kWidth = 8;
+  explicit CoxLanes(CoxProblem& problem);
+
+  /// How many coefficients are worth taking at once.
+  int64_t width() const { return width_; }
+  /// g[k] at b[k]
+  void gradients(const std::vector<const std::vector<double>*>& b, const std::vector<std::vector<double>*>& g);
+  /// Log partial likelihoods at the last b.
+  std::vector<double> log_likelihoods();
+
+ private:
+  void one_by_one(double* risk, int64_t count);
+
+  CoxProblem& problem_;
+  int64_t n_, p_, width_, terms_ = 0, used_ = 0;
+  std::vector<double> term_weight_, slope_, linear_, shift_, fallback_, b_, g_;
+  std::vector<int64_t> support_;
+  at::Tensor eta_, sums_, hazard_;  ///< [sets, n, 8], [sets, terms, 8], [2, groups, 8]
+};
+
+}  // namespace vesalius::outcome

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// No include guard: cox_lanes.cpp includes this once for each instruction set, each time in a namespace of its own. (GCC
+// lowers vectors before it clones functions for targets, so that target_clones would leave the slowest code in all of them.)
+
+using Lanes = double __attribute__((vector_size(64)));
+using LanesAt = double __attribute__((vector_size(64), aligned(8), may_alias));
+
+inline const LanesAt& in(const double* p) { return *reinterpret_cast<const LanesAt*>(p); }
+inline LanesAt& out(double* p) { return *reinterpret_cast<LanesAt*>(p); }
+
+/// eta [rows, 8] = x [rows, p] b, where b [m, 8] are the coefficients of the columns in `set`; plus the offset if there is one.
+inline void predict(const double* x, int64_t rows, int64_t p, const int64_t* set, int64_t m, const double* b,
+                    const double* offset, double* eta) {
+  int64_t i = 0;
+  for (; i + 4 <= rows; i += 4) {
+    const double *x0 = x + i * p, *x1 = x0 + p, *x2 = x1 + p, *x3 = x2 + p;
+    Lanes a0{}, a1{}, a2{}, a3{};
+    for (int64_t k = 0; k < m; ++k) {
+      const Lanes v = in(b + 8 * k);
+      const int64_t j = set[k];
+      a0 += x0[j] * v, a1 += x1[j] * v, a2 += x2[j] * v, a3 += x3[j] * v;
+    }
+    double* to = eta + 8 * i;
+    out(to) = a0, out(to + 8) = a1, out(to + 16) = a2, out(to + 24) = a3;
+  }
+  for (; i < rows; ++i) {
+    Lanes a{};
+    for (int64_t k = 0; k < m; ++k) a += x[i * p + set[k]] * in(b + 8 * k);
+    out(eta + 8 * i) = a;
+  }
+  if (offset)
+    for (i = 0; i < rows; ++i) out(eta + 8 * i) += offset[i];
+}
+
+/// g [p, 8] += xᵀ r, r [rows, 8]
+inline void accumulate(const double* x, int64_t rows, int64_t p, const double* r, double* g) {
+  int64_t i = 0;
+  for (; i + 4 <= rows; i += 4) {
+    const double *x0 = x + i * p, *x1 = x0 + p, *x2 = x1 + p, *x3 = x2 + p;
+    const Lanes r0 = in(r + 8 * i), r1 = in(r + 8 * i + 8), r2 = in(r + 8 * i + 16), r3 = in(r + 8 * i + 24);
+    for (int64_t j = 0; j < p; ++j) {
+      const Lanes a = x0[j] * r0 + x1[j] * r1, b = x2[j] * r2 + x3[j] * r3;
+      out(g + 8 * j) += a + b;
+    }
+  }
+  for (; i < rows; ++i)
+    for (int64_t j = 0; j < p; ++j) out(g + 8 * j) += x[i * p + j] * in(r + 8 * i);
+}
+
+/// The largest |eta|.
+inline double reach(const double* eta, int64_t n) {
+  Lanes high{}, low{};
+  for (int64_t i = 0; i < n; ++i) {
+    const Lanes v = in(eta + 8 * i);
+    high = v > high ? v : high;
+    low = v < low ? v : low;
+  }
+  double most = 0;
+  for (int l = 0; l < 8; ++l) most = most > high[l] ? most : high[l];
+  for (int l = 0; l < 8; ++l) most = most > -low[l] ? most : -low[l];
+  return most;
+}
+
+/// risk [n, 8] holds exp(eta) and becomes (expected − observed) / total; `sums` gets the denominators of all event terms,
+/// `hazard` [2, groups, 8] is room. No left truncation.
+inline void residuals(const TimeGroup* groups, int64_t count, const double* weight, const double* observed, double total,
+                      bool efron, double* risk, double* sums, double* hazard) {
+  Lanes at_risk{};
+  double *whole = hazard, *part = hazard + 8 * count;
+  for (int64_t k = 0; k < count; ++k) {
+    const TimeGroup& g = groups[k];
+    if (g.first_of_stratum) at_risk = Lanes{};
+    for (int64_t i = g.begin; i < g.end; ++i) {
+      const Lanes r = weight[i] * in(risk + 8 * i);
+      out(risk + 8 * i) = r;
+      at_risk += r;
+    }
+    const int64_t d = g.events();
+    if (d == 0) continue;
+    Lanes increment{}, correction{};
+    if (!efron || d == 1) {
+      increment = g.event_weight / at_risk;
+      out(sums) = at_risk, sums += 8;
+    } else {
+      Lanes tied{};
+      for (int64_t i = g.begin; i < g.events_end; ++i) tied += in(risk + 8 * i);
+      for (int64_t l = 0; l < d; ++l) {
+        const double share = static_cast<double>(l) / static_cast<double>(d);
+        const Lanes left = at_risk - share * tied, h = (g.event_weight / static_cast<double>(d)) / left;
+        increment += h;
+        correction += share * h;
+        out(sums) = left, sums += 8;
+      }
+    }
+    out(whole + 8 * k) = increment, out(part + 8 * k) = correction;
+  }
+  Lanes cumulative{};
+  const double share_of_one = 1 / total;
+  for (int64_t k = count; k-- > 0;) {
+    const TimeGroup& g = groups[k];
+    const bool any = g.events() > 0;
+    if (any) cumulative += in(whole + 8 * k);
+    for (int64_t i = g.begin; i < g.events_end; ++i)
+      out(risk + 8 * i) = (in(risk + 8 * i) * (cumulative - in(part + 8 * k)) - observed[i]) * share_of_one;
+    for (int64_t i = any ? g.events_end : g.begin; i < g.end; ++i) out(risk + 8 * i) = in(risk + 8 * i) * cumulative * share_of_one;
+    if (g.first_of_stratum) cumulative = Lanes{};
+  }
+}
+
+/// out[l] = Σ weight · logs[., l]
+inline void weighted_sums(const double* weight, const double* logs, int64_t terms, double* to) {
+  Lanes sum{};
+  for (int64_t t = 0; t < terms; ++t) sum += weight[t] * in(logs + 8 * t);
+  out(to) = sum;
+}
