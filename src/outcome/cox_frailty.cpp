@@ -79,8 +79,8 @@ class Frailty {
       const double size = std::sqrt(std::max(0.0, sum_of_products(g, step)));
       std::vector<double> columns(step.begin(), step.begin() + p_);
       for (double& c : columns) c = -c;
-      if (model_.spread() > 5 && model_.diverges(columns)) throw_cox({CoxNewton::End::diverging}, options_);
-      if (left == 0) throw_cox({CoxNewton::End::exhausted}, options_);
+      if (model_.spread() > 5 && model_.diverges(columns)) stop(CoxNewton::End::diverging);
+      if (left == 0) stop(CoxNewton::End::exhausted);
       double length = 1, after = 0;
       for (;; length *= 0.5) {
         for (size_t j = 0; j < at.size(); ++j) next[j] = at[j] - length * step[j];
@@ -95,8 +95,7 @@ class Frailty {
   /// The derivative of the marginal log-likelihood by θ, at its solution.
   double slope() const {
     double out = 0;
-    for (int64_t c = 0; c < m_; ++c)
-      out += at[p_ + c] + digamma_rise(v_, events_[c]) - std::log1p(events_[c] / v_);
+    for (int64_t c = 0; c < m_; ++c) out += at[p_ + c] + digamma_rise(v_, events_[c]) - std::log1p(events_[c] / v_);
     return -v_ * v_ * out;
   }
 
@@ -123,6 +122,12 @@ class Frailty {
 
  private:
   const detail::PartialLikelihood& partial() const { return problem_.partial(); }
+
+  [[noreturn]] void stop(CoxNewton::End end) const {
+    CoxNewton result;
+    result.end = end;
+    throw_cox(result, options_);
+  }
 
   double value_at(const std::vector<double>& z) {
     problem_.offset = base_;
@@ -227,7 +232,8 @@ double best_variance(Frailty& frailty) {
     low = high, low_slope = high_slope;
     if (std::exp(high) > kNoBound)
       throw ConvergenceError(
-          "the variance of the frailties has no maximum: clusters differ without bound, or nearly each has its own events "
+          "the variance of the frailties has no maximum: clusters differ without bound, or nearly each has its own "
+          "events "
           "only. Use larger clusters, or give frailty_variance=");
     high_slope = slope(high += 1.5);
   }
@@ -252,7 +258,8 @@ void check_frailty(const CoxOptions& options, const std::optional<double>& varia
   if (options.firth || options.penalty.alpha > 0)
     throw NotSupported("a frailty goes with neither firth=True nor a penalty on the coefficients");
   if (variance && !(*variance > 0 && std::isfinite(*variance)))
-    throw InvalidArgument("the variance of the frailties must be positive and finite; it is " + std::to_string(*variance));
+    throw InvalidArgument("the variance of the frailties must be positive and finite; it is " +
+                          std::to_string(*variance));
 }
 
 }  // namespace

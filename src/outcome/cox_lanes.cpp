@@ -7,9 +7,6 @@
 #include <ATen/ops/amax.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/exp.h>
-#include <ATen/ops/log.h>
-
-#include "outcome/products.h"
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #define VESALIUS_LANES_X86
@@ -47,18 +44,22 @@ struct Kernel {
   decltype(&plain::accumulate) accumulate;
   decltype(&plain::reach) reach;
   decltype(&plain::residuals) residuals;
-  decltype(&plain::weighted_sums) weighted_sums;
+  decltype(&plain::exponentiate) exponentiate;
+  decltype(&plain::log_of_products) log_of_products;
 };
 
 const Kernel& kernel() {
   static const Kernel chosen = [] {
 #ifdef VESALIUS_LANES_X86
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-      return Kernel{avx512::predict, avx512::accumulate, avx512::reach, avx512::residuals, avx512::weighted_sums};
+      return Kernel{avx512::predict,   avx512::accumulate,   avx512::reach,
+                    avx512::residuals, avx512::exponentiate, avx512::log_of_products};
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-      return Kernel{avx2::predict, avx2::accumulate, avx2::reach, avx2::residuals, avx2::weighted_sums};
+      return Kernel{avx2::predict,   avx2::accumulate,   avx2::reach,
+                    avx2::residuals, avx2::exponentiate, avx2::log_of_products};
 #endif
-    return Kernel{plain::predict, plain::accumulate, plain::reach, plain::residuals, plain::weighted_sums};
+    return Kernel{plain::predict,   plain::accumulate,   plain::reach,
+                  plain::residuals, plain::exponentiate, plain::log_of_products};
   }();
   return chosen;
 }
@@ -73,22 +74,22 @@ constexpr double kFar = 500;                // exp of linear predictors up to he
 
 }  // namespace
 
-CoxLanes::CoxLanes(CoxProblem& problem) : problem_(problem), n_(problem.columns.x.size(0)), p_(problem.columns.x.size(1)) {
+CoxLanes::CoxLanes(CoxProblem& problem, std::vector<double> slope)
+    : problem_(problem), n_(problem.columns.x.size(0)), p_(problem.columns.x.size(1)), slope_(std::move(slope)) {
   width_ = n_ * p_ * 8 > kBeyondCache ? 2 * kWidth : kWidth;
   const int64_t sets = width_ / kWidth;
   const auto& likelihood = problem_.partial();
   for (const auto& g : problem_.order.groups)
     likelihood.for_terms(g, [&](double, double weight) { term_weight_.push_back(weight); });
   terms_ = static_cast<int64_t>(term_weight_.size());
-  slope_.resize(static_cast<size_t>(p_));
-  columns_times(problem_.columns.x.const_data_ptr<double>(), n_, p_, problem_.observed.data(), 1, n_, slope_.data());
+  for (int64_t t = 0; t < terms_; ++t)
+    if (term_weight_[t] != 1) odd_.push_back(t);
   eta_ = at::empty({sets, n_, kWidth}, at::kDouble);
   sums_ = at::empty({sets, terms_, kWidth}, at::kDouble);
   hazard_ = at::empty({2, static_cast<int64_t>(problem_.order.groups.size()), kWidth}, at::kDouble);
 }
 
-void CoxLanes::gradients(const std::vector<const std::vector<double>*>& b,
-                         const std::vector<std::vector<double>*>& g) {
+void CoxLanes::gradients(const std::vector<const std::vector<double>*>& b, const std::vector<std::vector<double>*>& g) {
   const auto& run = lanes::kernel();
   const double* x = problem_.columns.x.const_data_ptr<double>();
   const double* offset = problem_.offset.empty() ? nullptr : problem_.offset.data();
@@ -120,12 +121,16 @@ void CoxLanes::gradients(const std::vector<const std::vector<double>*>& b,
   fallback_.clear();
   for (int64_t s = 0; s < sets; ++s) {
     auto part = eta_.select(0, s);
-    if (run.reach(eta + s * n_ * kWidth, n_) > kFar) {
+    const double largest = run.reach(eta + s * n_ * kWidth, n_);
+    if (largest > kFar) {
       const auto top = part.amax({0}, true);
       std::copy_n(top.const_data_ptr<double>(), kWidth, shift_.data() + s * kWidth);
       part.sub_(top);
     }
-    part.exp_();
+    if (largest <= kFar)
+      run.exponentiate(eta + s * n_ * kWidth, n_);
+    else
+      part.exp_();
     if (problem_.order.leave.empty())
       run.residuals(problem_.order.groups.data(), static_cast<int64_t>(problem_.order.groups.size()),
                     problem_.weights.data(), problem_.observed.data(), problem_.total, problem_.partial().efron(),
@@ -167,8 +172,10 @@ std::vector<double> CoxLanes::log_likelihoods() {
       continue;
     }
     if (k % kWidth == 0) {
-      const auto logs = sums_.select(0, set).log();
-      lanes::kernel().weighted_sums(term_weight_.data(), logs.const_data_ptr<double>(), terms_, sums.data());
+      const double* denominators = sums_.const_data_ptr<double>() + set * terms_ * kWidth;
+      lanes::kernel().log_of_products(denominators, terms_, sums.data());
+      for (int64_t t : odd_)
+        for (int64_t l = 0; l < kWidth; ++l) sums[l] += (term_weight_[t] - 1) * std::log(denominators[t * kWidth + l]);
     }
     out[k] -= sums[k % kWidth] + events * shift_[k];
   }

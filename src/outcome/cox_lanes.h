@@ -14,7 +14,8 @@ namespace vesalius::outcome {
 class CoxLanes {
  public:
   static constexpr int64_t kWidth = 8;
-  explicit CoxLanes(CoxProblem& problem);
+  /// @param slope xᵀ observed [p]
+  CoxLanes(CoxProblem& problem, std::vector<double> slope);
 
   /// How many coefficients are worth taking at once.
   int64_t width() const { return width_; }
@@ -28,9 +29,9 @@ class CoxLanes {
 
   CoxProblem& problem_;
   int64_t n_, p_, width_, terms_ = 0, used_ = 0;
-  std::vector<double> term_weight_, slope_, linear_, shift_, fallback_, b_, g_;
-  std::vector<int64_t> support_;
-  at::Tensor eta_, sums_, hazard_;  ///< [sets, n, 8], [sets, terms, 8], [2, groups, 8]
+  std::vector<double> slope_, term_weight_, linear_, shift_, fallback_, b_, g_;
+  std::vector<int64_t> support_, odd_;  ///< odd_: terms that count otherwise than once
+  at::Tensor eta_, sums_, hazard_;      ///< [sets, n, 8], [sets, terms, 8], [2, groups, 8]
 };
 
 }  // namespace vesalius::outcome

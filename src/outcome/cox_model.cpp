@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "outcome/cox_model.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -87,7 +88,10 @@ const detail::PartialLikelihood& CoxProblem::partial() const {
 }
 
 double CoxModel::value(const std::vector<double>& b) {
-  multiply(problem_.columns.x, false, b, eta_);
+  if (std::all_of(b.begin(), b.end(), [](double v) { return v == 0; }))
+    std::fill(eta_.begin(), eta_.end(), 0.0);
+  else
+    multiply(problem_.columns.x, false, b, eta_);
   for (size_t i = 0; i < problem_.offset.size(); ++i) eta_[i] += problem_.offset[i];
   return -problem_.likelihood->evaluate(eta_) / problem_.total;
 }

@@ -10,6 +10,7 @@
 #include "outcome/cox_lanes.h"
 #include "outcome/cox_model.h"
 #include "outcome/crossproduct.h"
+#include "outcome/products.h"
 
 namespace vesalius::outcome {
 
@@ -98,8 +99,13 @@ class PathSolver {
       : options_(options), problem_(x, data, options), model_(problem_), n_(x.size(0)), p_(x.size(1)) {
     origin_.b.assign(static_cast<size_t>(p_), 0.0);
     null_ = model_.value(origin_.b);
-    origin_.g.resize(origin_.b.size());
-    model_.gradient(origin_.g);
+    // what is expected and what is observed, in one pass over the columns
+    std::vector<double> rows, products(static_cast<size_t>(2 * p_));
+    problem_.likelihood->expected(rows);
+    rows.insert(rows.end(), problem_.observed.begin(), problem_.observed.end());
+    columns_times(problem_.columns.x.const_data_ptr<double>(), n_, p_, rows.data(), 2, n_, products.data());
+    observed_.assign(products.begin() + p_, products.end());
+    for (int64_t j = 0; j < p_; ++j) origin_.g.push_back((products[j] - observed_[j]) / problem_.total);
   }
 
   const Standardised& columns() const { return problem_.columns; }
@@ -139,7 +145,7 @@ class PathSolver {
   /// far: it is nearly the same all along. Where one is done the next begins from the furthest.
   template <class Done>
   void solve_together(const std::vector<double>& alphas, Done&& done) {
-    CoxLanes lanes(problem_);
+    CoxLanes lanes(problem_, observed_);
     std::vector<Solution> all(alphas.size());
     std::vector<Solution*> open;
     auto shared = subsampled_hessian(origin_.b);
@@ -151,9 +157,13 @@ class PathSolver {
         Solution& s = all[begun];
         s.alpha = alphas[begun], s.penalty = terms(s.alpha);
         s.next = step(*furthest, shared, s.penalty, 1e-3 * options_.tolerance + 1e-9);
+        if (furthest == &origin_ && s.next == origin_.b) {  // before the first column enters
+          s.at = origin_, s.closed = true;
+          continue;
+        }
         open.push_back(&s);
       }
-      evaluate(lanes, open);
+      if (!open.empty()) evaluate(lanes, open);
       for (Solution* s : open) secant(shared, behind(all, s), s->at);
       std::vector<double> likelihoods;
       for (size_t k = 0; k < open.size(); ++k) {
@@ -175,7 +185,7 @@ class PathSolver {
         }
         slow = slow || (s.closed && s.rounds > kEnough);
       }
-      furthest = &open.back()->at;
+      if (!open.empty()) furthest = &open.back()->at;
       open.erase(std::remove_if(open.begin(), open.end(), [](const Solution* s) { return s->closed; }), open.end());
       for (; told < all.size() && all[told].closed; ++told)
         if (done(all[told].at.b, all[told].gain)) return;
@@ -204,7 +214,8 @@ class PathSolver {
 
   /// The information of every so manieth subject alone, times as much as there are more events.
   std::vector<double> subsampled_hessian(const std::vector<double>& b) const {
-    int64_t stride = std::max<int64_t>(1, n_ / std::max<int64_t>(2000, kSubsample * p_));
+    const int64_t least = std::max<int64_t>(2000, kSubsample * p_), rows = std::clamp(n_ / 10, least, 5 * least);
+    int64_t stride = std::max<int64_t>(1, n_ / rows);
     const auto events = [&] {
       int64_t count = 0;
       for (int64_t i = 0; i < n_; i += stride) count += problem_.observed[i] > 0;
@@ -261,6 +272,7 @@ class PathSolver {
   int64_t n_, p_, rounds_ = 0;
   double null_ = 0;
   Point origin_;
+  std::vector<double> observed_;  ///< sums of the columns over the events
 };
 
 }  // namespace
