@@ -103,7 +103,8 @@ void bind_path(py::module_& m) {
 
 void bind_fine_gray(py::module_& m) {
   m.def("fit_fine_gray", &fit_fine_gray, py::arg("x"), py::arg("time"), py::arg("cause"), py::arg("options"),
-        ReleaseGil());
+        py::arg("entry") = OptionalTensor{}, py::arg("weights") = OptionalTensor{},
+        py::arg("strata") = OptionalTensor{}, ReleaseGil());
 }
 
 void bind_residuals(py::module_& m) {

@@ -22,6 +22,7 @@ from ._data import (
     penalty_of,
     plain,
     start_stop_outcome,
+    strata_codes,
     to_tensor,
 )
 
@@ -224,7 +225,7 @@ class CoxPH(CoxDiagnostics, BaseEstimator):
             if sample_weight is None
             else to_tensor(_check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True))
         )
-        codes = self._strata_codes(strata, len(X))
+        codes = strata_codes(self.strata_, strata, len(X))
         auto = self.penalty is None and len(X) * X.shape[1] ** 2 <= 4e9
         options = _core.CoxOptions(
             **penalty_of(self.penalty, self.alpha, self.l1_ratio),
@@ -264,7 +265,7 @@ class CoxPH(CoxDiagnostics, BaseEstimator):
         hazard at frailty 1; ``cluster`` names clusters of the training, whose own frailty then counts.
         """
         predictor = self.predict(X)
-        codes = self._strata_codes(strata, len(predictor))
+        codes = strata_codes(self.strata_, strata, len(predictor))
         if times is None:
             times = np.unique(self.fit_.baseline_times.numpy())
         else:
@@ -324,21 +325,5 @@ class CoxPH(CoxDiagnostics, BaseEstimator):
         """coef (log hazard ratio), exp(coef), se, z, p, lower, upper. With a penalty there are no standard errors (NaN): the
         estimates are biased on purpose. Bootstrap the whole pipeline instead."""
         check_is_fitted(self)
-        return coefficient_table(names_of(self, self.n_features_in_), self.coef_, self.covariance_, confidence)
-
-    def _strata_codes(self, strata: Any, n: int) -> np.ndarray | None:
-        if self.strata_ is None:
-            if strata is not None:
-                raise InvalidArgument("the model was fitted without strata")
-            return None
-        if strata is None:
-            raise InvalidArgument(
-                f"the model has a baseline for each of its {len(self.strata_)} strata: say strata=, one for each row of X"
-            )
-        strata = np.asarray(plain(strata))
-        unknown = np.setdiff1d(strata, self.strata_)
-        if unknown.size or len(strata) != n:
-            raise InvalidArgument(
-                f"strata must be {n} of the labels seen in training; it has {len(strata)}, unknown are {unknown[:5].tolist()}"
-            )
-        return np.searchsorted(self.strata_, strata)
+        names = names_of(self, self.n_features_in_)
+        return coefficient_table(names, self.coef_, self.covariance_, confidence, "hazard ratio")

@@ -175,6 +175,25 @@ def start_stop_outcome(y: Any, entry: Any = None) -> tuple[np.ndarray, np.ndarra
     return event, time, np.where(entry == -np.inf, -1.0, entry)
 
 
+def strata_codes(known: np.ndarray | None, strata: Any, n: int) -> np.ndarray | None:
+    """The place of each label among those of the training, or None where there are no strata."""
+    if known is None:
+        if strata is not None:
+            raise InvalidArgument("the model was fitted without strata")
+        return None
+    if strata is None:
+        raise InvalidArgument(
+            f"the model has a baseline for each of its {len(known)} strata: say strata=, one for each row of X"
+        )
+    strata = np.asarray(plain(strata))
+    unknown = np.setdiff1d(strata, known)
+    if unknown.size or len(strata) != n:
+        raise InvalidArgument(
+            f"strata must be {n} of the labels seen in training; it has {len(strata)}, unknown are {unknown[:5].tolist()}"
+        )
+    return np.searchsorted(known, strata)
+
+
 def survival_array(event: Any, time: Any) -> np.ndarray:
     """The structured array (event: bool, time: float64) that the survival models take as ``y``."""
     checked_event, checked_time = survival_outcome((event, time))
@@ -184,9 +203,10 @@ def survival_array(event: Any, time: Any) -> np.ndarray:
 
 
 def coefficient_table(
-    names: list[str], coef: np.ndarray, covariance: np.ndarray | None, confidence: float
+    names: list[str], coef: np.ndarray, covariance: np.ndarray | None, confidence: float, ratio: str = "exp(coef)"
 ) -> pd.DataFrame:
-    """coef, exp(coef), se, z, p, lower, upper: Wald, on the scale of the coefficient; NaN where there is no covariance."""
+    """coef, exp(coef), se, z, p, lower, upper: Wald, on the scale of the coefficient; NaN where there is no covariance. What exp(coef)
+    is (`ratio`) and the confidence stand in `attrs`."""
     from scipy.stats import norm
 
     if not 0 < confidence < 1:
@@ -204,4 +224,6 @@ def coefficient_table(
             "lower": coef - width,
             "upper": coef + width,
         }
-    return pd.DataFrame(table, index=pd.Index(names, name="feature"))
+    out = pd.DataFrame(table, index=pd.Index(names, name="feature"))
+    out.attrs.update(ratio=ratio, confidence=confidence)
+    return out

@@ -8,11 +8,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from .._vesalius import outcome as _core
 from ..errors import InvalidArgument, ShapeError, TypeMismatch
-from ._data import check_finite, check_numeric, coefficient_table, names_of, penalty_of, plain, to_tensor
+from ._data import (
+    check_finite,
+    check_numeric,
+    coefficient_table,
+    names_of,
+    penalty_of,
+    plain,
+    start_stop_outcome,
+    strata_codes,
+    to_tensor,
+)
 
 
 def causes_of(y: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -63,13 +73,20 @@ class FineGray(BaseEstimator):
     ----------
     coef_ : float64 [p], log subdistribution hazard ratios
     covariance_ : float64 [p, p], or None with a penalty
-        Fine and Gray's, which counts that the censoring's distribution is estimated (as ``cmprsk::crr``).
+        Fine and Gray's, which counts that the censoring's distribution is estimated (as ``cmprsk::crr``). With ``entry`` it takes
+        the weights as known (as R's ``finegray`` with ``coxph(cluster=)``).
     log_likelihood_, log_likelihood_null_, n_iter_
 
     References
     ----------
     Fine JP, Gray RJ. A proportional hazards model for the subdistribution of a competing risk. J Am Stat Assoc 1999;94:496-509.
     doi 10.1080/01621459.1999.10474144.
+
+    Geskus RB. Cause-specific cumulative incidence estimation and the Fine and Gray model under both left truncation and right
+    censoring. Biometrics 2011;67:39-49. doi 10.1111/j.1541-0420.2010.01420.x.
+
+    Zhou B, Latouche A, Rocha V, Fine J. Competing risks regression for stratified data. Biometrics 2011;67:661-670.
+    doi 10.1111/j.1541-0420.2010.01493.x.
     """
 
     def __init__(
@@ -91,8 +108,20 @@ class FineGray(BaseEstimator):
         self.max_iterations = max_iterations
         self.tolerance = tolerance
 
-    def fit(self, X: Any, y: Any) -> FineGray:
-        """X [n, p]; y a tuple (event, time), or DataFrame or structured array with those fields; event 0 is censored."""
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, strata: Any = None, *, entry: Any = None) -> FineGray:
+        """Fit.
+
+        Parameters
+        ----------
+        X : [n, p] of numbers
+        y : tuple (event, time), or DataFrame or structured array with those fields; event 0 is censored
+        sample_weight : [n] ≥ 0, optional
+            Counts in the censoring's curve too: whole weights are repeated rows.
+        strata : [n] of labels, optional
+            Each stratum has a baseline and a censoring of its own.
+        entry : [n] of numbers < time, optional
+            From when each subject was under observation (left truncation).
+        """
         X = validate_data(self, check_numeric(X), dtype=np.float64, ensure_all_finite=False)
         names = names_of(self, X.shape[1])
         check_finite(X, names)
@@ -112,7 +141,23 @@ class FineGray(BaseEstimator):
             names=names,
         )
         codes = np.where(cause == 0, 0, np.where(cause == self.cause, 1, 2))
-        self.fit_ = _core.fit_fine_gray(to_tensor(X), to_tensor(time), to_tensor(codes), options)
+        weights = (
+            None
+            if sample_weight is None
+            else to_tensor(_check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True))
+        )
+        start = start_stop_outcome((cause != 0, time), entry)[2]
+        self.strata_: np.ndarray | None = None if strata is None else np.unique(np.asarray(plain(strata)))
+        stratum = strata_codes(self.strata_, strata, len(X))
+        self.fit_ = _core.fit_fine_gray(
+            to_tensor(X),
+            to_tensor(time),
+            to_tensor(codes),
+            options,
+            None if start is None else to_tensor(start),
+            weights,
+            None if stratum is None else to_tensor(stratum),
+        )
         self.coef_, self.mean_ = self.fit_.coef.numpy(), self.fit_.mean.numpy()
         self.covariance_ = None if self.fit_.covariance is None else self.fit_.covariance.numpy()
         self.log_likelihood_, self.log_likelihood_null_ = self.fit_.log_likelihood, self.fit_.log_likelihood_null
@@ -126,20 +171,24 @@ class FineGray(BaseEstimator):
         check_finite(X, names_of(self, X.shape[1]))
         return _core.predict_cox(self.fit_, to_tensor(X)).numpy()
 
-    def predict_cumulative_incidence(self, X: Any, *, times: Any = None) -> pd.DataFrame:
-        """Chance of the event by each time, a row for each subject; NaN after the last time observed."""
+    def predict_cumulative_incidence(self, X: Any, *, times: Any = None, strata: Any = None) -> pd.DataFrame:
+        """Chance of the event by each time, a row for each subject; NaN after the last time observed (in its stratum)."""
         predictor = self.predict(X)
+        codes = strata_codes(self.strata_, strata, len(predictor))
         if times is None:
             times = np.unique(self.fit_.baseline_times.numpy())
         times = np.atleast_1d(np.asarray(plain(times), dtype=np.float64))
-        hazard = _core.cox_cumulative_hazard(self.fit_, to_tensor(predictor), to_tensor(times)).numpy()
+        hazard = _core.cox_cumulative_hazard(
+            self.fit_, to_tensor(predictor), to_tensor(times), None if codes is None else to_tensor(codes)
+        ).numpy()
         index = X.index if isinstance(X, pd.DataFrame) else None
         return pd.DataFrame(-np.expm1(-hazard), index=index, columns=pd.Index(times, name="time"))
 
     def summary(self, *, confidence: float = 0.95) -> pd.DataFrame:
         """coef, exp(coef), se, z, p, lower, upper; errors NaN with a penalty."""
         check_is_fitted(self)
-        return coefficient_table(names_of(self, self.n_features_in_), self.coef_, self.covariance_, confidence)
+        names = names_of(self, self.n_features_in_)
+        return coefficient_table(names, self.coef_, self.covariance_, confidence, "subdistribution hazard ratio")
 
     def score(self, X: Any, y: Any) -> float:
         """Harrell's concordance of :meth:`predict` where those with another event count as never having this one (Wolbers et al.

@@ -92,7 +92,7 @@ class _Logistic(ClassifierMixin, BaseEstimator):
         names, coef = names_of(self, self.n_features_in_), self.coef_[0]
         if self.fit_intercept:
             names, coef = ["(intercept)", *names], np.concatenate([self.intercept_, coef])
-        return coefficient_table(names, coef, self.covariance_, confidence)
+        return coefficient_table(names, coef, self.covariance_, confidence, "odds ratio")
 
 
 class LogisticRegression(_Logistic):

@@ -96,7 +96,7 @@ class MultinomialRegression(LevelClassifier):
         classes = self.classes_ if self.covariance_ is None else self.classes_[1:]
         first = len(self.classes_) - len(classes)
         values = np.column_stack([self.intercept_, self.coef_])[first:].ravel()
-        table = coefficient_table(["" for _ in values], values, self.covariance_, confidence)
+        table = coefficient_table(["" for _ in values], values, self.covariance_, confidence, "odds ratio")
         return table.set_axis(pd.MultiIndex.from_product([classes, features], names=["class", "feature"]))
 
 
@@ -201,7 +201,9 @@ class FirthLogisticRegression(LevelClassifier):
         names, coef = names_of(self, self.n_features_in_), self.coef_[0]
         if self.fit_intercept:
             names, coef = ["(intercept)", *names], np.r_[self.intercept_, coef]
-        table = coefficient_table(names, coef, self.covariance_, self.confidence).rename(columns={"z": "chi_squared"})
+        table = coefficient_table(names, coef, self.covariance_, self.confidence, "odds ratio").rename(
+            columns={"z": "chi_squared"}
+        )
         if self.profile_ is None:
             table["chi_squared"] **= 2
         else:

@@ -167,4 +167,4 @@ class OrdinalRegression(LevelClassifier):
         check_is_fitted(self)
         cuts = [f"{a}|{b}" for a, b in zip(self.classes_[:-1], self.classes_[1:], strict=True)]
         names = [*names_of(self, self.n_features_in_), *cuts]
-        return coefficient_table(names, np.r_[self.coef_, self.thresholds_], self.covariance_, confidence)
+        return coefficient_table(names, np.r_[self.coef_, self.thresholds_], self.covariance_, confidence, "odds ratio")

@@ -295,6 +295,9 @@ class ParametricSurvival(BaseEstimator):
     def summary(self, *, confidence: float = 0.95) -> pd.DataFrame:
         """Every parameter at x = 0: coef, exp(coef), se, z, p, lower, upper (Wald)."""
         check_is_fitted(self, "coef_")
-        return coefficient_table(
-            list(self.parameters_.index), self.parameters_.to_numpy(), self.covariance_, confidence
-        )
+        ratio = "time ratio"
+        if self.family in ("gompertz", "spline"):
+            of_spline = {"hazard": "hazard ratio", "odds": "odds ratio"}.get(self.spline_scale, "exp(coef)")
+            ratio = "hazard ratio" if self.family == "gompertz" else of_spline
+        values = self.parameters_.to_numpy()
+        return coefficient_table(list(self.parameters_.index), values, self.covariance_, confidence, ratio)

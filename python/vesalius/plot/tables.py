@@ -31,7 +31,7 @@ def forest(
     ----------
     names : names with `estimates`, `lower`, `upper`; or the table of a fit, ``CoxPH().fit(X, y).summary()`` or that of a logistic
         regression: then the ratios exp(coef) are drawn on a logarithmic axis, with numbers and p-values beside them
-    label : of the axis; default "hazard ratio or odds ratio (95 % interval)" for a table
+    label : of the axis; for a table the ratio that its model has by default, "hazard ratio (95 % interval)" after Cox
     reference : where nothing is; default 0, for a table 1
     """
     if isinstance(names, pd.DataFrame):
@@ -81,7 +81,7 @@ def _forest_of_table(table: pd.DataFrame, label: str | None, reference: float) -
     axes.set(xlim=(left, right), ylim=(-0.6, len(shown) - 0.4 + 0.5))
     axes.set_yticks(rows, [str(i) for i in shown.index], fontsize=7)
     _ratio_ticks(axes, left, right)
-    axes.set_xlabel(label or "hazard ratio or odds ratio (95 % interval)", fontsize=8)
+    axes.set_xlabel(label or _ratio_of(table), fontsize=8)
     tidy(axes)
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
@@ -96,6 +96,12 @@ def _forest_of_table(table: pd.DataFrame, label: str | None, reference: float) -
         for row, text in zip(rows, column, strict=True):
             beside.text(x, row, text, fontsize=7, va="center")
     return figure
+
+
+def _ratio_of(table: pd.DataFrame) -> str:
+    """A summary says in `attrs` what exp(coef) is and how wide its intervals are."""
+    confidence = 100 * float(table.attrs.get("confidence", 0.95))
+    return f"{table.attrs.get('ratio', 'exp(coef)')} ({confidence:g} % interval)"
 
 
 def _with_interval(value: float, low: float, high: float) -> str:

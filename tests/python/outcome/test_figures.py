@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import vesalius as vs
 from vesalius import plot
-from vesalius.outcome import CoxPH, KaplanMeier, log_rank, metrics
+from vesalius.outcome import CoxPH, FineGray, KaplanMeier, LogisticRegression, ParametricSurvival, log_rank, metrics
 
 
 def drawn(figure):
@@ -69,18 +69,37 @@ def test_forest(cohort):
     """Oracle: the table that it draws; what is off the scale leaves it by an arrow."""
     _, _, model = cohort
     table = model.summary()
-    shown = texts(drawn(plot.forest(table, label="hazard ratio (95 % interval)")))
+    figure = drawn(plot.forest(table))
+    assert figure.axes[0].get_xlabel() == "hazard ratio (95 % interval)"
+    shown = texts(figure)
     row = table.loc["horTh_yes"]
     assert f"{np.exp(row['coef']):.2f} ({np.exp(row['lower']):.2f} to {np.exp(row['upper']):.2f})" in shown
     wild = pd.DataFrame(
         {"coef": [0.1, 40.0], "lower": [-0.1, -3000.0], "upper": [0.3, 3000.0], "p": [0.3, 0.9]}, ["a", "b"]
     )
-    drawn(plot.forest(wild))
+    assert drawn(plot.forest(wild)).axes[0].get_xlabel() == "exp(coef) (95 % interval)"
     drawn(plot.forest(["a", "b"], [0.1, 0.2], [0, 0.1], [0.2, 0.3], label="difference"))
     with pytest.raises(vs.InvalidArgument, match="columns coef"):
         plot.forest(pd.DataFrame({"x": [1.0]}))
     with pytest.raises(vs.InvalidArgument, match="names, estimates"):
         plot.forest(["a"])
+
+
+def test_forest_names_the_ratio_of_its_model(cohort):
+    """Mechanics: the axis says what exp(coef) is in the model given, also after rows are taken out, and how wide the intervals are."""
+    X, y, _ = cohort
+    event = y["event"]
+    codes = event * (1 + np.arange(len(y)) % 2)
+    models = {
+        "odds ratio": LogisticRegression().fit(X, event),
+        "subdistribution hazard ratio": FineGray().fit(X, (codes, y["time"])),
+        "time ratio": ParametricSurvival().fit(X, y),
+        "hazard ratio": ParametricSurvival(family="spline").fit(X, y),
+    }
+    for ratio, model in models.items():
+        table = model.summary(confidence=0.9)
+        label = drawn(plot.forest(table.loc[list(X.columns)])).axes[0].get_xlabel()
+        assert label == f"{ratio} (90 % interval)", ratio
 
 
 def test_over_time(cohort):

@@ -24,9 +24,10 @@ class SurvivalCalibration:
 
     `ratio`: observed risk (Kaplan-Meier, Aalen-Johansen) over the mean of the predicted ones; 1 is right, above says too low.
     `intercept`, `slope`: logistic recalibration of the state at `time` with weights of censoring, as :class:`Calibration`'s.
-    `cox_slope`: coefficient of log(−log(1 − risk)) in a Cox model over all of the follow-up; 1 is right.
+    `cox_slope`: coefficient of log(−log(1 − risk)) in a Cox model over all of the follow-up (with competing events in Fine and Gray's);
+    1 is right.
     `curve`: groups of equally many subjects: predicted (mean), observed, lower, upper, n, events, reason.
-    `smooth`, `distance`: the curve by a Cox model with a spline, and ICI, E50, E90 from it.
+    `smooth`, `distance`: the curve by a Cox (or Fine and Gray's) model with a spline, and ICI, E50, E90 from it.
     """
 
     time: float
@@ -99,14 +100,16 @@ def survival_calibration(
     replicates : bootstrap replicates for the intervals of ICI, E50, E90
 
     What can't be computed (nobody followed so long in a group, risks all equal) is NaN with a warning. The errors of intercept and
-    slope are robust and leave out the estimation of the weights. With competing events there is no Cox slope and no smooth curve.
+    slope are robust and leave out the estimation of the weights.
 
     References
     ----------
     Austin PC, Harrell FE, van Klaveren D. Graphical calibration curves and the integrated calibration index (ICI) for survival
-    models. Stat Med 2020;39:2714-2742. doi 10.1002/sim.8570. McLernon DJ et al. Ann Intern Med 2023;176:105-114. doi 10.7326/M22-0844.
+    models. Stat Med 2020;39:2714-2742. doi 10.1002/sim.8570. With competing events: Austin PC, Putter H, Giardiello D, van Klaveren D.
+    Diagn Progn Res 2022;6:2. doi 10.1186/s41512-021-00114-6. McLernon DJ et al. Ann Intern Med 2023;176:105-114. doi 10.7326/M22-0844.
     """
     from .._cox import CoxPH
+    from .._fine_gray import FineGray
 
     status, follow_up = outcome_of(y, cause)
     n, t = len(status), float(time)
@@ -160,33 +163,35 @@ def survival_calibration(
     loglog = np.log(-np.log1p(-inside))
     cox_slope, cox_slope_interval = nan, (nan, nan)
     smooth, distance = pd.DataFrame(columns=["predicted", "observed"], dtype=float), None
-    if cause is None:
-        survival_y = (status == 1, follow_up)
-        try:
-            row = CoxPH().fit(loglog[:, None], survival_y).summary(confidence=confidence).iloc[0]
-            cox_slope, cox_slope_interval = float(row["coef"]), (float(row["lower"]), float(row["upper"]))
-        except (ConvergenceError, InvalidArgument) as problem:
-            undefined("Cox slope", problem)
-        quantiles = {3: (0.1, 0.5, 0.9), 4: (0.05, 0.35, 0.65, 0.95), 5: (0.05, 0.275, 0.5, 0.725, 0.95)}[knots]
-        at = np.quantile(loglog, quantiles)
+    quantiles = {3: (0.1, 0.5, 0.9), 4: (0.05, 0.35, 0.65, 0.95), 5: (0.05, 0.275, 0.5, 0.725, 0.95)}[knots]
+    at = np.quantile(loglog, quantiles)
 
-        def fitted(members: np.ndarray, where: np.ndarray) -> np.ndarray:
-            if len(np.unique(at)) < knots or t > follow_up[members].max():
-                raise InvalidArgument(
-                    "predicted risks are too few different ones for the spline, or nobody is followed so long"
-                )
-            model = CoxPH().fit(
-                restricted_cubic_spline(loglog[members], at), (survival_y[0][members], follow_up[members])
+    def model_of(columns: np.ndarray, members: np.ndarray) -> Any:
+        if cause is None:
+            return CoxPH().fit(columns, (status[members] == 1, follow_up[members]))
+        return FineGray(cause=1).fit(columns, (status[members], follow_up[members]))
+
+    def fitted(members: np.ndarray, where: np.ndarray) -> np.ndarray:
+        if len(np.unique(at)) < knots or t > follow_up[members].max():
+            raise InvalidArgument(
+                "predicted risks are too few different ones for the spline, or nobody is followed so long"
             )
-            x = np.log(-np.log1p(-np.clip(where, 1e-10, 1 - 1e-10)))
-            curves = model.predict_survival_function(restricted_cubic_spline(x, at), times=[t])
-            return 1 - np.asarray(curves, dtype=float)[:, 0]
+        model = model_of(restricted_cubic_spline(loglog[members], at), members)
+        x = restricted_cubic_spline(np.log(-np.log1p(-np.clip(where, 1e-10, 1 - 1e-10))), at)
+        if cause is None:
+            return 1 - np.asarray(model.predict_survival_function(x, times=[t]), dtype=float)[:, 0]
+        return np.asarray(model.predict_cumulative_incidence(x, times=[t]), dtype=float)[:, 0]
 
-        try:
-            distance, observed = distance_with_intervals(p, np.arange(n), fitted, replicates, confidence, seed)
-            smooth = curve_table(p, observed)
-        except ConvergenceError as problem:
-            undefined("smooth calibration curve", problem)
+    try:
+        row = model_of(loglog[:, None], np.arange(n)).summary(confidence=confidence).iloc[0]
+        cox_slope, cox_slope_interval = float(row["coef"]), (float(row["lower"]), float(row["upper"]))
+    except (ConvergenceError, InvalidArgument) as problem:
+        undefined("Cox slope", problem)
+    try:
+        distance, observed = distance_with_intervals(p, np.arange(n), fitted, replicates, confidence, seed)
+        smooth = curve_table(p, observed)
+    except ConvergenceError as problem:
+        undefined("smooth calibration curve", problem)
     return SurvivalCalibration(
         t, ratio, ratio_interval, intercept, intercept_interval, slope, slope_interval, cox_slope, cox_slope_interval,
         curve, confidence, smooth, distance, p,
