@@ -86,6 +86,45 @@ def test_folds_equal_sklearn(n: int) -> None:
     assert training.split(["one"], 0) == (["one"], ["one"])
 
 
+def test_splits_and_groups(plans: seg.Plans, tmp_path: Path) -> None:
+    """Invariants: a group is never on both sides, each case is held out once; given folds are taken as they are; a run keeps its own."""
+    from vesalius.segmentation.training.splits import Splits
+
+    ids = [f"case_{i:03d}" for i in range(23)]
+    pairs = Splits.make(ids, groups=lambda name: int(name[-3:]) // 2)
+    held = [pairs.of(ids, fold)[1] for fold in range(pairs.count(ids))]
+    assert sorted(i for fold in held for i in fold) == ids
+    for fold in range(5):
+        train, out = pairs.of(ids, fold)
+        assert not {pairs.groups[i] for i in train} & {pairs.groups[i] for i in out}
+        assert sorted(train + out) == ids
+    assert Splits.make(ids).of(ids, 2) == training.split(ids, 2)
+    assert Splits.from_json(pairs.to_json()) == pairs
+    with pytest.raises(vs.errors.InvalidArgument, match="says nothing of 22 cases"):
+        Splits.make(ids, groups={"case_000": 1})
+
+    names = [f"hippocampus_{i}" for i in ("001", "003", "015", "044", "156")]
+    folds = [{"train": names[:3], "val": names[3:]}]
+    (tmp_path / "splits_final.json").write_text(json.dumps(folds))
+    out = tmp_path / "out"
+    result = seg.train(HIPPOCAMPUS, out=out, plans=plans, epochs=1, splits=tmp_path / "splits_final.json", **SMALL)
+    assert sorted(result["folds"]["0"]["cases"]) == names[3:]
+    result = seg.train(HIPPOCAMPUS, out=out, plans=plans, epochs=1, **SMALL)  # goes on with its own
+    assert sorted(result["folds"]["0"]["cases"]) == names[3:]
+    for options, message in (
+        ({"splits": [{"train": names[:4], "val": names[4:]}]}, "other splits"),
+        ({"splits": folds, "groups": {}}, "not both"),
+        ({"splits": [{"train": names, "val": names[:1]}]}, "in train and in val"),
+        ({"splits": [{"train": names, "val": ["x"]}]}, "names x"),
+        ({"splits": [{"train": names, "val": []}]}, "no case in val"),
+        ({"folds": [1]}, "fold 1 is not among the 1"),
+    ):
+        with pytest.raises(vs.errors.InvalidArgument, match=message):
+            seg.train(HIPPOCAMPUS, out=out, plans=plans, epochs=1, **options, **SMALL)
+    with pytest.raises(vs.errors.FormatError, match="list of"):
+        seg.train(HIPPOCAMPUS, out=out, plans=plans, epochs=1, splits=[{"a": 1}], **SMALL)
+
+
 def test_what_is_written(reference: Path) -> None:
     fold = reference / "3d_fullres" / "fold_0"
     for name in ("plans.json", "labels.json", "fingerprint.json", "problems.json"):

@@ -18,10 +18,11 @@ from ...errors import InvalidArgument
 from .._ensemble import Ensemble, labels_of
 from .._model import Model, sliding_window
 from ..planning import CachedCase, Dataset, LabelSet, Plans, load_case, open_dataset, restore
-from . import evaluate, schedule
+from . import evaluate
 from .bundles import write_postprocessing
 from .cascade import AnyCase, between, network_input, prepared, with_previous
 from .reporting import Stages
+from .splits import Splits
 
 
 def find_best_configuration(
@@ -77,7 +78,8 @@ def find_best_configuration(
     combinations = [(n,) for n in names] + list(itertools.combinations(names, 2))
     found: dict[str, dict[str, list[float]]] = {" + ".join(c): {} for c in combinations}
     files = {c.id: c for c in data.cases}
-    cases = [(f, i) for f in folds for i in schedule.split(list(files), f)[1]]
+    splits = Splits.of_run(root, Splits(), asked=False)
+    cases = [(f, i) for f in folds for i in splits.of(list(files), f)[1]]
     bar = Stages(progress)
     report = bar.stage("comparing configurations")
     for done, (fold, case) in enumerate(cases):

@@ -27,10 +27,11 @@ from ..planning import (
     preprocess_dataset,
 )
 from ..planning import fingerprint as compute_fingerprint
-from . import cascade, evaluate, schedule
+from . import cascade, evaluate
 from .bundles import write_bundle, write_postprocessing
 from .processes import distributed, wait
 from .reporting import Stages
+from .splits import Groups, Splits
 from .trainer import Trainer, TrainingSettings
 
 #: What the presets change: the small plan has shorter epochs, so that a run of minutes has a schedule too, and AdamW, which
@@ -111,6 +112,8 @@ def train(
     progress: bool = True,
     label_names: Sequence[str] = (),
     channels: Sequence[str] = (),
+    splits: Any = None,
+    groups: Groups | None = None,
     settings: TrainingSettings | None = None,
     **changes: Any,
 ) -> dict[str, Any]:
@@ -133,6 +136,9 @@ def train(
         Of the planner (see `plan`), or plans made elsewhere.
     epochs, minutes
         The length: epochs (nnU-Net's 1000; small: 100), or as many as fit into these minutes for each fold.
+    splits, groups : optional
+        Instead of nnU-Net's random folds: its ``splits_final.json`` (or such a list of ``{"train": [...], "val": [...]}``), or the
+        group of each case (a mapping, or a function of the id): cases of one person are never on both sides.
     device : "auto", "cpu", "cuda", "cuda:1"
     settings, changes
         A `TrainingSettings`, and its fields by name: ``lr=``, ``precision=``, ``pretrained=``, ``freeze=``, ``loss=``, ….
@@ -154,6 +160,8 @@ def train(
         wait(world)  # the first process prepares; the others then find it done
     if not isinstance(dataset, Dataset):
         dataset = open_dataset(dataset, label_names=label_names, channels=channels)
+    every = [c.id for c in dataset.cases]
+    folds_of = Splits.of_run(root, Splits.make(every, splits, groups), asked=splits is not None or groups is not None)
     bar = Stages(progress)
     data = _usable(dataset, root, jobs, bar.stage("checking"))
     if plans is None:
@@ -162,6 +170,7 @@ def train(
         _write(root / "fingerprint.json", print_.to_json())
     _write(root / "plans.json", plans.to_json())
     _write(root / "labels.json", data.labels.to_json())
+    _write(root / "splits.json", folds_of.to_json())
     _write(root / "source.json", json.dumps({"name": data.name, "root": os.path.abspath(data.root)}))
     chosen = configuration or ("3d_fullres" if plans.has("3d_fullres") else "2d")
     previous = plans.configuration(chosen).previous_stage
@@ -178,7 +187,7 @@ def train(
     changes = {**changes, "seed": seed, "minutes": minutes if minutes is not None else base.minutes}
     if epochs is not None:
         changes["epochs"] = epochs
-    run = _Run(root, data, plans, device, dataclasses.replace(base, **changes), progress, world)
+    run = _Run(root, data, plans, folds_of, device, dataclasses.replace(base, **changes), progress, world)
     if previous:
         run.first_stage(previous, chosen)
     result: dict[str, Any] = {"configuration": chosen, "folds": {}}
@@ -211,6 +220,7 @@ class _Run:
     root: Path
     data: Dataset
     plans: Plans
+    splits: Splits
     device: str
     settings: TrainingSettings
     progress: bool
@@ -224,7 +234,7 @@ class _Run:
         return [cascade.with_previous(case, cascade.between(self.root, self.plans, configuration)) for case in prepared]
 
     def trainer(self, configuration: str, fold: int | str, settings: TrainingSettings | None = None) -> Trainer:
-        ids, held = schedule.split([c.id for c in self.data.cases], fold)
+        ids, held = self.splits.of([c.id for c in self.data.cases], fold)
         return Trainer(
             self.plans,
             configuration,
@@ -242,8 +252,12 @@ class _Run:
         settings = dataclasses.replace(self.settings, pretrained=None, freeze=())
         ids = [c.id for c in self.data.cases]
         between = cascade.between(self.root, self.plans, following)
-        for fold in range(min(schedule.FOLDS, len(ids))):
-            held = schedule.split(ids, fold)[1]
+        held_out = [self.splits.of(ids, fold)[1] for fold in range(self.splits.count(ids))]
+        if lost := sorted(set(ids) - {i for held in held_out for i in held}):
+            raise InvalidArgument(
+                f"a cascade needs folds that hold out every case once; no fold holds out {', '.join(lost[:5])}"
+            )
+        for fold, held in enumerate(held_out):
             bundle = self.root / configuration / "bundle"
             if cascade.is_predicted(between, str(fold), held) and _has_fold(bundle, str(fold)):
                 continue
