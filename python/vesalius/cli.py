@@ -202,7 +202,9 @@ def _train(arguments: argparse.Namespace) -> dict[str, Any]:
     import vesalius as vs
 
     folds: list[int | str] = [f if f == "all" else int(f) for f in arguments.folds]
-    optional = {k: v for k in ("lr", "pretrained") if (v := getattr(arguments, k)) is not None}
+    optional = {
+        k: v for k in ("lr", "pretrained", "ema", "splits", "groups") if (v := getattr(arguments, k)) is not None
+    }
     result = vs.segmentation.train(
         arguments.dataset,
         out=arguments.out,
@@ -387,8 +389,13 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--out", required=True, metavar="FOLDER", help="where all goes; the same folder goes on where it stopped"
     )
-    command.add_argument("--configuration", help="2d, 3d_fullres or 3d_lowres (default: 3d_fullres where there is one)")
+    command.add_argument(
+        "--configuration", help="2d, 3d_fullres, 3d_lowres, 3d_cascade_fullres (default: 3d_fullres where there is one)"
+    )
     command.add_argument("--folds", nargs="+", default=["0"], help="of five, or all (default: 0)")
+    command.add_argument("--splits", metavar="FILE", help="nnU-Net's splits_final.json instead of random folds")
+    command.add_argument("--groups", metavar="FILE", help="JSON of case to person: nobody is on both sides of a fold")
+    command.add_argument("--ema", type=float, metavar="DECAY", help="keep the weights' moving average, such as 0.999")
     command.add_argument("--preset", default="plain", help="plain, resenc_m, resenc_l, resenc_xl, or small for CPUs")
     command.add_argument("--epochs", type=int, help="default 1000 (small: 100)")
     command.add_argument("--minutes", type=float, help="as many epochs as fit, for each fold")

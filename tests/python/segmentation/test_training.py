@@ -103,6 +103,14 @@ def test_splits_and_groups(plans: seg.Plans, tmp_path: Path) -> None:
     with pytest.raises(vs.errors.InvalidArgument, match="says nothing of 22 cases"):
         Splits.make(ids, groups={"case_000": 1})
 
+    (tmp_path / "groups.json").write_text(json.dumps({i: int(i[-3:]) // 2 for i in ids}))
+    assert Splits.make(ids, groups=tmp_path / "groups.json") == pairs
+    (tmp_path / "groups.json").write_text("[1]")
+    with pytest.raises(vs.errors.FormatError, match="mapping"):
+        Splits.make(ids, groups=tmp_path / "groups.json")
+    with pytest.raises(vs.errors.FormatError, match="is no splits_final.json"):
+        Splits.make(ids, splits=tmp_path / "nowhere.json")
+
     names = [f"hippocampus_{i}" for i in ("001", "003", "015", "044", "156")]
     folds = [{"train": names[:3], "val": names[3:]}]
     (tmp_path / "splits_final.json").write_text(json.dumps(folds))
@@ -664,7 +672,9 @@ def test_command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
         "all",
         "--json",
     ]
-    assert cli.main([*arguments, "--freeze", "encoder.*", "--lr", "0.1"]) == 0
+    more = ["--freeze", "encoder.*", "--lr", "0.1", "--ema", "0.99", "--groups", "groups.json"]
+    assert cli.main([*arguments, *more]) == 0
+    assert (seen["ema"], seen["groups"]) == (0.99, "groups.json")
     assert seen["folds"] == [0, "all"]
     assert (seen["preset"], seen["minutes"], seen["lr"], seen["freeze"]) == ("small", 25.0, 0.1, ["encoder.*"])
     assert seen["progress"] is False

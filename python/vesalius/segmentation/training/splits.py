@@ -13,8 +13,15 @@ from typing import Any
 from ...errors import FormatError, InvalidArgument
 from .schedule import FOLDS, split
 
-#: The group (a person, a hospital) of each case, or a function of the case's id.
-Groups = Mapping[str, Any] | Callable[[str], Any]
+#: The group (a person, a hospital) of each case, the JSON file of such a mapping, or a function of the case's id.
+Groups = Mapping[str, Any] | str | os.PathLike[str] | Callable[[str], Any]
+
+
+def _json(path: str | os.PathLike[str], what: str) -> Any:
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as why:
+        raise FormatError(f"{os.fspath(path)} is no {what}: {why}") from why
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +45,11 @@ class Splits:
         if splits is not None and groups is not None:
             raise InvalidArgument("give splits= or groups=, not both")
         if groups is not None:
-            get = groups.get if isinstance(groups, Mapping) else groups
+            if isinstance(groups, (str, os.PathLike)):
+                groups = _json(groups, "JSON of case to group")
+            get: Any = groups.get if isinstance(groups, Mapping) else groups
+            if not callable(get):
+                raise FormatError(f"groups is a mapping from a case's id to its group; got {type(groups).__name__}")
             found = {i: get(i) for i in ids}
             if lost := [i for i, g in found.items() if g is None]:
                 raise InvalidArgument(f"groups= says nothing of {len(lost)} cases: {', '.join(lost[:5])}")
@@ -46,10 +57,7 @@ class Splits:
         if splits is None:
             return cls()
         if isinstance(splits, (str, os.PathLike)):
-            try:
-                splits = json.loads(Path(splits).read_text(encoding="utf-8"))
-            except (OSError, ValueError) as why:
-                raise FormatError(f"{splits} is no splits_final.json: {why}") from why
+            splits = _json(splits, "splits_final.json")
         try:
             folds = tuple((tuple(map(str, f["train"])), tuple(map(str, f["val"]))) for f in splits)
         except (KeyError, TypeError) as why:
