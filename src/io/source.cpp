@@ -11,6 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
+#ifdef VESALIUS_LIBDEFLATE
+#include <libdeflate.h>
+#endif
 
 #include <vesalius/core/error.h>
 
@@ -189,6 +192,33 @@ std::unique_ptr<ByteStream> plain_stream(const FileSource& file, int64_t offset,
 std::unique_ptr<ByteStream> inflate_stream(const FileSource& file, int64_t offset, int64_t end) {
   return std::make_unique<InflateStream>(file, offset, end_of(file, end));
 }
+
+#ifdef VESALIUS_LIBDEFLATE
+bool inflate_at_once(const FileSource& file, int64_t offset, int64_t end, void* to, int64_t count) {
+  constexpr int64_t kMost = int64_t{1} << 30;  // a whole file in memory beside its voxels
+  int64_t left = end_of(file, end) - offset;
+  if (left <= 0 || left > kMost) return false;
+  const std::unique_ptr<uint8_t[]> packed(new uint8_t[left]);
+  if (file.read_some(offset, packed.get(), left) != left) return false;
+  const std::unique_ptr<libdeflate_decompressor, void (*)(libdeflate_decompressor*)> inflater(
+      libdeflate_alloc_decompressor(), &libdeflate_free_decompressor);
+  if (!inflater) return false;
+  const uint8_t* from = packed.get();
+  auto* out = static_cast<uint8_t*>(to);
+  const auto member = [](const uint8_t* p, int64_t n) { return n > 1 && p[0] == 0x1f && p[1] == 0x8b; };
+  const auto inflate_one = member(from, left) ? &libdeflate_gzip_decompress_ex : &libdeflate_zlib_decompress_ex;
+  while (count > 0) {  // a gzip file may be several members
+    size_t used = 0, made = 0;
+    if (inflate_one(inflater.get(), from, left, out, count, &used, &made) != LIBDEFLATE_SUCCESS) return false;
+    from += used, left -= static_cast<int64_t>(used);
+    out += made, count -= static_cast<int64_t>(made);
+    if (count > 0 && !member(from, left)) return false;
+  }
+  return left == 0 || from[0] != 0x1f;
+}
+#else
+bool inflate_at_once(const FileSource&, int64_t, int64_t, void*, int64_t) { return false; }
+#endif
 
 std::vector<uint8_t> inflate_raw(const uint8_t* data, int64_t size, int64_t limit, const std::string& path) {
   z_stream z{};

@@ -55,6 +55,10 @@ class ByteStream {
 std::unique_ptr<ByteStream> plain_stream(const FileSource& file, int64_t offset = 0, int64_t end = -1);
 /// The same, inflated; gzip (several members too) or zlib, told by their first bytes.
 std::unique_ptr<ByteStream> inflate_stream(const FileSource& file, int64_t offset = 0, int64_t end = -1);
+/// The bytes of `file` from `offset` to `end`, inflated at once into `count` bytes at `to`, checksum checked. False where
+/// that isn't possible: another number of bytes, damaged, too large a file, built without libdeflate. `inflate_stream` reads what
+/// can be read then, and says what is wrong.
+bool inflate_at_once(const FileSource& file, int64_t offset, int64_t end, void* to, int64_t count);
 /// Raw deflate without a header (DICOM's deflated transfer syntax); bounded by `limit` bytes.
 std::vector<uint8_t> inflate_raw(const uint8_t* data, int64_t size, int64_t limit, const std::string& path);
 

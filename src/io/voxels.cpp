@@ -165,6 +165,26 @@ void read_voxels(const Header& header, const FileSource& file, ByteStream& strea
   stream.finish();
 }
 
+/// Compressed voxels in one go; undefined where they have to be read step by step.
+at::Tensor inflated(const Header& header, const FileSource& file) {
+  const bool deflate = header.encoding == Header::Encoding::deflate;
+  if (!deflate && !(header.whole_compressed && header.encoding == Header::Encoding::raw)) return {};
+  const int64_t skipped = header.whole_compressed ? header.offset : header.skip_inflated, bytes = header.layout.bytes();
+  constexpr int64_t kAligned = 64, kMostSkipped = 1 << 20;
+  if (skipped < 0 || skipped > kMostSkipped || (deflate && header.whole_compressed)) return {};
+  const int64_t lead = (kAligned - skipped % kAligned) % kAligned;  // so that the voxels are
+  at::Tensor all;
+  try {
+    all = at::empty({lead + skipped + bytes}, at::TensorOptions().dtype(at::kByte));
+  } catch (const std::exception&) {
+    return {};
+  }
+  auto* to = all.mutable_data_ptr<uint8_t>() + lead;
+  const bool whole = header.whole_compressed;
+  if (!inflate_at_once(file, whole ? 0 : header.offset, whole ? -1 : header.data_end, to, skipped + bytes)) return {};
+  return all.narrow(0, lead + skipped, bytes).view(torch_type(header.layout.element));
+}
+
 }  // namespace
 
 int64_t bytes_of(Element element) {
@@ -273,9 +293,12 @@ at::Tensor load_voxels(const Header& header) {
   if (header.layout.bytes() < 1)
     throw FormatError(file.path() + ": the sizes in its header make no number of voxels; the header is damaged");
   stream->require(needed, file.path(), "the voxels");
-  if (header.whole_compressed) stream->skip(header.offset, file.path(), "the header");
-  at::Tensor flat = stored_tensor(header.layout, file.path());
-  read_voxels(header, file, *stream, flat);
+  at::Tensor flat = inflated(header, file);
+  if (!flat.defined()) {
+    if (header.whole_compressed) stream->skip(header.offset, file.path(), "the header");
+    flat = stored_tensor(header.layout, file.path());
+    read_voxels(header, file, *stream, flat);
+  }
   const bool binary = header.encoding == Header::Encoding::raw || header.encoding == Header::Encoding::deflate ||
                       header.encoding == Header::Encoding::hex;
   const bool complex = header.layout.element == Element::c64 || header.layout.element == Element::c128;

@@ -70,15 +70,8 @@ SizeCounts runs_along(const Levels& levels, std::span<const int64_t> counts, int
   SizeCounts out(levels.n);
   out.add_voxels(voxels);
   const auto add = [&](int64_t level, int64_t length) { out.add(level, length); };
-  const bool wide = std::ranges::max(levels.size) >= 65535;
-  levels.visit([&]<class Box>(const Box& box) {
-    using Level = typename Box::Level;
-    detail::vectorised([&] {
-      if (wide)
-        detail::for_each_long_run<Level, uint32_t>(box, offset, from, to, add);
-      else
-        detail::for_each_long_run<Level, uint16_t>(box, offset, from, to, add);
-    });
+  levels.visit([&](const auto& box) {
+    detail::vectorised([&] { detail::for_each_long_run(box, offset, from, to, add); });
   });
   out.add_singles(counts);
   return out;

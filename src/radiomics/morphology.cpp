@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <numbers>
 #include <utility>
 
 #include <vesalius/image/detail/marching_cubes_kernel.h>
 #include <vesalius/radiomics/detail/convex_hull_kernel.h>
 #include <vesalius/radiomics/detail/ellipsoid_kernel.h>
+#include <vesalius/radiomics/detail/enclosing_ellipsoid_kernel.h>
 #include <vesalius/radiomics/detail/enclosing_kernel.h>
 #include <vesalius/radiomics/detail/vectorised.h>
 
@@ -184,24 +184,27 @@ std::vector<detail::Vector3> chief_normals(std::vector<detail::Vector3> normals)
   for (auto& n : normals)  // of a direction and its opposite one
     if (n[0] < 0 || (n[0] == 0 && (n[1] < 0 || (n[1] == 0 && n[2] < 0)))) n = {-n[0], -n[1], -n[2]};
   // Facets of more than three corners come as several triangles: equal normals but for their lengths (areas).
+  using Key = std::array<int64_t, 3>;
   const auto key = [](const detail::Vector3& n) {
     const auto u = detail::unit3(n);
-    return std::array{std::llround(u[0] * 1e6), std::llround(u[1] * 1e6), std::llround(u[2] * 1e6)};
+    return Key{std::llround(u[0] * 1e6), std::llround(u[1] * 1e6), std::llround(u[2] * 1e6)};
   };
-  std::map<std::array<long long, 3>, detail::Vector3> sums;
-  for (const auto& n : normals) {
-    auto& sum = sums[key(n)];
-    for (int a = 0; a < 3; ++a) sum[a] += n[a];
-  }
+  std::vector<std::pair<Key, detail::Vector3>> keyed;
+  for (const auto& n : normals) keyed.emplace_back(key(n), n);
+  std::ranges::stable_sort(keyed, {}, &std::pair<Key, detail::Vector3>::first);
   std::vector<detail::Vector3> out;
-  for (const auto& [k, n] : sums) out.push_back(n);
+  for (size_t k = 0; k < keyed.size(); ++k) {
+    if (k == 0 || keyed[k].first != keyed[k - 1].first) out.push_back({});
+    for (int a = 0; a < 3; ++a) out.back()[a] += keyed[k].second[a];
+  }
   const auto larger = [](const detail::Vector3& a, const detail::Vector3& b) {
     return std::pair{detail::dot3(a, a), a} > std::pair{detail::dot3(b, b), b};
   };
   const size_t kept = std::min(kMost, out.size());
   std::ranges::partial_sort(out, out.begin() + static_cast<std::ptrdiff_t>(kept), larger);
   out.resize(kept);
-  out.insert(out.end(), {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}});
+  for (const detail::Vector3& axis : {detail::Vector3{1, 0, 0}, {0, 1, 0}, {0, 0, 1}})
+    if (std::ranges::none_of(out, [&](const auto& n) { return key(n) == key(axis); })) out.push_back(axis);
   return out;
 }
 
@@ -295,7 +298,7 @@ void fill_autocorrelation(Shape& s, const Roi& roi) {
   if (x.min == x.max) return;
   s.sum_of_squares = x.m2 * x.n;
   const Index3 size{roi.geometry().size[0], roi.geometry().size[1], roi.geometry().size[2]};
-  const int64_t memory = std::max<int64_t>(int64_t{32} << 20, 8 * roi.intensities().numel());
+  const int64_t memory = std::max<int64_t>(int64_t{1} << 20, 8 * roi.intensities().numel());
   s.pairs = pair_sums(roi.intensities().const_data_ptr<double>(), roi.intensity_mask().const_data_ptr<bool>(), size,
                       s.mean, roi.geometry().spacing, memory);
 }

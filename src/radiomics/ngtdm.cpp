@@ -41,13 +41,26 @@ Value busyness(const Ngtdm& m) {
   return scale > 0 ? Value(sum_ps(m) / scale)
                    : undefined("i p_i is the same for all levels: busyness divides by its differences");
 }
+/// Σ_ij |i - j| (p_i s_i + p_j s_j) / (p_i + p_j) = 2 Σ_p Σ_i p_i s_i / (p_i + p) Σ_{j: p_j = p} |i - j|. The innermost sum
+/// follows from how many such j lie below i and what they add up to: work goes with the distinct p, which are few where
+/// levels are many, as their counts add up to the voxels'.
 Value complexity(const Ngtdm& m) {
+  std::vector<double> distinct;
+  for (const Level& a : m.levels) distinct.push_back(a.n);
+  std::ranges::sort(distinct);
+  distinct.erase(std::ranges::unique(distinct).begin(), distinct.end());
   double sum = 0;
-  for (size_t j = 0; j < m.levels.size(); ++j)
-    for (size_t i = 0; i < j; ++i) {
-      const Level &a = m.levels[i], &b = m.levels[j];
-      sum += (b.i - a.i) * (a.p * a.s + b.p * b.s) / (a.p + b.p);
+  for (const double n : distinct) {
+    double count = 0, total = 0;
+    for (const Level& a : m.levels)
+      if (a.n == n) ++count, total += a.i;
+    double below = 0, total_below = 0;
+    for (const Level& a : m.levels) {  // ascending
+      const double apart = a.i * (2 * below - count) + total - 2 * total_below;
+      sum += a.n * a.s / (a.n + n) * apart;
+      if (a.n == n) ++below, total_below += a.i;
     }
+  }
   return 2 * sum / m.n_vc;
 }
 /// Σ_ij (p_i + p_j)(i - j)² = 2 Σ_i p_i Σ_j (i - j)², the inner sum by the mean of the levels and their spread.

@@ -5,7 +5,9 @@ namespace vesalius::radiomics {
 
 void SizeCounts::add_singles(std::span<const int64_t> counts) {
   std::vector<int64_t> rest(counts.begin(), counts.end());
-  for (size_t k = 0; k < small_.size(); ++k) rest[k / most_ + 1] -= (k % most_ + 1) * small_[k];
+  const int64_t* of_level = small_.data();
+  for (size_t level = 1; level < rest.size(); ++level, of_level += most_)
+    for (int64_t j = 0; j < most_; ++j) rest[level] -= (j + 1) * of_level[j];
   for (const auto& [key, count] : large_) rest[key.first] -= key.second * count;
   for (size_t level = 1; level < rest.size(); ++level) small_[(level - 1) * most_] += rest[level];
 }

@@ -9,6 +9,7 @@
 #include <vesalius/image/detail/marching_cubes_kernel.h>
 #include <vesalius/radiomics/detail/convex_hull_kernel.h>
 #include <vesalius/radiomics/detail/ellipsoid_kernel.h>
+#include <vesalius/radiomics/detail/enclosing_ellipsoid_kernel.h>
 #include <vesalius/radiomics/detail/enclosing_kernel.h>
 #include <vesalius/radiomics/detail/fft_kernel.h>
 #include <vesalius/radiomics/detail/glcm_features_kernel.h>

@@ -53,6 +53,36 @@ struct OrientedBox {
   double volume() const { return lengths[0] * lengths[1] * lengths[2]; }
 };
 
+/// Takes out of `points` those inside the octagon of the points furthest along eight directions (Akl and Toussaint 1978):
+/// they aren't corners of the convex polygon around all, and most points are such.
+inline void drop_inner(std::vector<std::array<double, 2>>& points) {
+  constexpr double kTurns[8][2] = {{1, 0}, {1, 1}, {0, 1}, {-1, 1}, {-1, 0}, {-1, -1}, {0, -1}, {1, -1}};
+  if (points.size() < 32) return;
+  std::array<double, 8> most;
+  std::array<size_t, 8> at{};
+  most.fill(-INFINITY);
+  for (size_t i = 0; i < points.size(); ++i)
+    for (int k = 0; k < 8; ++k) {
+      const double along = kTurns[k][0] * points[i][0] + kTurns[k][1] * points[i][1];
+      if (along > most[k]) most[k] = along, at[k] = i;
+    }
+  double edges[8][3];  // inside: a · x + b · y < c
+  for (int k = 0; k < 8; ++k) {
+    const auto &p = points[at[k]], &q = points[at[(k + 1) % 8]];
+    const double a = q[1] - p[1], b = p[0] - q[0], c = a * p[0] + b * p[1];
+    const bool one_point = a == 0 && b == 0;
+    const double slack = 1e-12 * (std::abs(a * p[0]) + std::abs(b * p[1]));  // what rounding may do
+    edges[k][0] = a, edges[k][1] = b, edges[k][2] = one_point ? 1 : c - slack;
+  }
+  size_t kept = 0;
+  for (const auto& p : points) {
+    bool inside = true;
+    for (const auto& [a, b, c] : edges) inside &= a * p[0] + b * p[1] < c;
+    if (!inside) points[kept++] = p;
+  }
+  points.resize(kept);
+}
+
 /// The smallest box with a side across `normal`: the rectangle of least area around the points seen along it, one of
 /// whose sides lies along a side of their convex polygon (Freeman and Shapira 1975).
 inline OrientedBox smallest_box_along(const std::vector<Vector3>& points, const Vector3& normal) {
@@ -64,13 +94,14 @@ inline OrientedBox smallest_box_along(const std::vector<Vector3>& points, const 
   helper[least] = 1;
   const Vector3 u = unit3(cross3(axis, helper)), v = cross3(axis, u);
   using Point = std::array<double, 2>;
-  std::vector<Point> flat;
+  std::vector<Point> flat(points.size());
   double low = INFINITY, high = -INFINITY;
-  for (const Vector3& p : points) {
-    flat.push_back({dot3(p, u), dot3(p, v)});
-    const double h = dot3(p, axis);
+  for (size_t i = 0; i < points.size(); ++i) {
+    flat[i] = {dot3(points[i], u), dot3(points[i], v)};
+    const double h = dot3(points[i], axis);
     low = std::min(low, h), high = std::max(high, h);
   }
+  drop_inner(flat);
   std::sort(flat.begin(), flat.end());
   std::vector<Point> polygon;
   for (int side = 0; side < 2; ++side) {  // lower chain, then upper
@@ -138,101 +169,6 @@ inline OrientedBox small_box(const std::vector<Vector3>& points, const std::vect
     if (!better) break;
   }
   return best;
-}
-
-/// Semi-axes, ascending, of the ellipsoid of least volume around points that span three dimensions: Khachiyan's algorithm with
-/// steps away from points (Todd and Yıldırım 2007), until the volume is within 3e-4 of the least; then grown to hold
-/// all.
-inline Vector3 enclosing_ellipsoid(const std::vector<Vector3>& points) {
-  constexpr double kTolerance = 1e-4;
-  size_t n = points.size();
-  Vector3 middle{}, scale{};
-  {  // moved and scaled into [-1, 1]³ for the numbers' sake
-    Vector3 low, high;
-    low.fill(INFINITY), high.fill(-INFINITY);
-    for (const Vector3& p : points)
-      for (int a = 0; a < 3; ++a) low[a] = std::min(low[a], p[a]), high[a] = std::max(high[a], p[a]);
-    for (int a = 0; a < 3; ++a) middle[a] = 0.5 * (low[a] + high[a]), scale[a] = 0.5 * (high[a] - low[a]);
-  }
-  std::vector<double> x(n), y(n), z(n), weight(n, 0.0), reach(n);
-  for (size_t i = 0; i < n; ++i)
-    x[i] = (points[i][0] - middle[0]) / scale[0], y[i] = (points[i][1] - middle[1]) / scale[1],
-    z[i] = (points[i][2] - middle[2]) / scale[2];
-  {  // a start from the extremes along the axes and the diagonals
-    std::vector<size_t> extremes;
-    for (const Vector3& d : {Vector3{1, 0, 0}, {0, 1, 0}, {0, 0, 1}, {1, 1, 1}, {1, 1, -1}, {1, -1, 1}, {-1, 1, 1}}) {
-      size_t low = 0, high = 0;
-      const auto along = [&](size_t i) { return d[0] * x[i] + d[1] * y[i] + d[2] * z[i]; };
-      for (size_t i = 1; i < n; ++i) {
-        if (along(i) < along(low)) low = i;
-        if (along(i) > along(high)) high = i;
-      }
-      extremes.push_back(low), extremes.push_back(high);
-    }
-    for (size_t i : extremes) weight[i] += 1.0 / static_cast<double>(extremes.size());
-  }
-  Vector3 centre{};
-  std::array<Vector3, 3> covariance{};
-  for (int step = 0; step < 20000; ++step) {
-    centre = {};
-    covariance = {};
-    for (size_t i = 0; i < n; ++i) {
-      if (weight[i] == 0) continue;
-      const Vector3 p{x[i], y[i], z[i]};
-      for (int a = 0; a < 3; ++a) {
-        centre[a] += weight[i] * p[a];
-        for (int b = 0; b < 3; ++b) covariance[a][b] += weight[i] * p[a] * p[b];
-      }
-    }
-    for (int a = 0; a < 3; ++a)
-      for (int b = 0; b < 3; ++b) covariance[a][b] -= centre[a] * centre[b];
-    const auto& m = covariance;
-    const Vector3 r0 = cross3(m[1], m[2]), r1 = cross3(m[2], m[0]), r2 = cross3(m[0], m[1]);
-    const double determinant = dot3(m[0], r0);
-    const double xx = r0[0] / determinant, yy = r1[1] / determinant, zz = r2[2] / determinant;
-    const double xy = 2 * r0[1] / determinant, xz = 2 * r0[2] / determinant, yz = 2 * r1[2] / determinant;
-    const double cx = centre[0], cy = centre[1], cz = centre[2];
-    for (size_t i = 0; i < n; ++i) {  // squared distance in the ellipsoid's measure; 3 on its surface
-      const double u = x[i] - cx, v = y[i] - cy, w = z[i] - cz;
-      reach[i] = xx * u * u + yy * v * v + zz * w * w + xy * u * v + xz * u * w + yz * v * w;
-    }
-    size_t far = 0, near = n;
-    for (size_t i = 0; i < n; ++i) {
-      if (reach[i] > reach[far]) far = i;
-      if (weight[i] > 0 && (near == n || reach[i] < reach[near])) near = i;
-    }
-    const double out = reach[far] / 3 - 1, in = 1 - reach[near] / 3;
-    if (out <= kTolerance && in <= kTolerance) break;
-    if (step % 16 == 15) {  // points too far inside to touch the least ellipsoid (Harman and Pronzato 2007)
-      const double excess = (reach[far] + 1) / 4 - 1;
-      const double least = 4 * (1 + 0.5 * excess - 0.5 * std::sqrt(excess * (3 + excess)));
-      size_t kept = 0;
-      for (size_t i = 0; i < n; ++i) {
-        if (weight[i] == 0 && reach[i] + 1 < least) continue;
-        x[kept] = x[i], y[kept] = y[i], z[kept] = z[i], weight[kept] = weight[i], reach[kept] = reach[i];
-        if (i == far) far = kept;
-        if (i == near) near = kept;
-        ++kept;
-      }
-      n = kept;
-    }
-    // In dimension d = 4 of the lifted points κ = reach + 1; the step that gains most volume towards, or away from, a point.
-    const bool away = in > out;
-    const size_t i = away ? near : far;
-    const double kappa = reach[i] + 1;
-    double beta = (kappa - 4) / (4 * (kappa - 1));
-    if (away) beta = std::max(beta, -weight[i] / (1 - weight[i]));
-    for (size_t k = 0; k < n; ++k) weight[k] *= 1 - beta;
-    weight[i] += beta;
-    if (away && weight[i] < 1e-14) weight[i] = 0;
-  }
-  double most = 0;
-  for (size_t i = 0; i < n; ++i) most = std::max(most, reach[i]);
-  for (int a = 0; a < 3; ++a)
-    for (int b = 0; b < 3; ++b) covariance[a][b] *= most * scale[a] * scale[b];
-  Vector3 axes = eigenvalues3(covariance);
-  for (double& a : axes) a = std::sqrt(std::max(a, 0.0));
-  return axes;
 }
 
 }  // namespace vesalius::radiomics::detail

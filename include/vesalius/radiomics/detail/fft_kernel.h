@@ -29,11 +29,7 @@ class HalfZeroFft {
  public:
   /// Any H ≥ `valid` that is quick.
   explicit HalfZeroFft(int64_t valid) {
-    double least = INFINITY;
-    for (int64_t h = valid; h <= 2 * valid; ++h) {
-      const double c = cost(h);
-      if (c < least) least = c, length_ = h;
-    }
+    length_ = quick_length(valid);
     factors_ = factors_of(length_);
     int64_t n = length_;
     for (int r : factors_) {
@@ -46,6 +42,25 @@ class HalfZeroFft {
   }
 
   int64_t half_period() const { return length_; }
+
+  static int64_t quick_length(int64_t least) {
+    int64_t best = least;
+    double lowest = INFINITY;
+    for (int64_t n = least; n <= 2 * least; ++n) {
+      const double c = cost(n);
+      if (c < lowest) lowest = c, best = n;
+    }
+    return best;
+  }
+  /// Operations of a transform of length n: those of a butterfly with its twiddles, for each element of each stage.
+  static double cost(int64_t n) {
+    if (n == 1) return 1;
+    const auto factors = factors_of(n);
+    if (factors.empty()) return INFINITY;
+    double each = 2;
+    for (int r : factors) each += r == 2 ? 6 : r == 3 ? 9.5 : r == 4 ? 9 : 13;
+    return each * static_cast<double>(n);
+  }
 
   /// The frequencies 2k + parity, k = 0 … H - 1, into `out`. `load(j)` gives element j of the signal, j = 0 … H - 1. `a` and
   /// `b` are scratch of H elements each; `out` may not be one of them.
@@ -85,15 +100,6 @@ class HalfZeroFft {
     for (int r : {4, 5, 3, 2})
       while (n % r == 0) out.push_back(r), n /= r;
     return n == 1 ? out : std::vector<int>{};
-  }
-  /// Operations of a transform of length n: those of a butterfly with its twiddles, for each element of each stage.
-  static double cost(int64_t n) {
-    if (n == 1) return 1;
-    const auto factors = factors_of(n);
-    if (factors.empty()) return INFINITY;
-    double each = 2;
-    for (int r : factors) each += r == 2 ? 6 : r == 3 ? 9.5 : r == 4 ? 9 : 13;
-    return each * static_cast<double>(n);
   }
 
   template <class Load>
@@ -164,5 +170,81 @@ class HalfZeroFft {
   std::vector<int> factors_;
   std::vector<double> twiddles_, half_;
 };
+
+/// Fourier transforms of real signals of `valid` elements at the frequencies half way between whole ones, k + ½, over a
+/// period P ≥ 2 valid - 1. Products of such transforms belong to correlations that change their sign where they wrap around, which
+/// those of these signals don't. None of the frequencies is its own opposite: k = 0 … P/2 - 1 and their conjugates are
+/// all. They are made in `groups` groups, k = r + 2 groups · i in group r, each by a transform of length P / (2 groups): who has
+/// little memory makes one after the other, and has little more work.
+class HalfwayFft {
+ public:
+  HalfwayFft(int64_t valid, int64_t groups)
+      : valid_(valid), groups_(groups), fft_(least_length(valid, groups)), period_(2 * groups * length()) {
+    for (int64_t t = 0; t < 2 * period_; ++t) {
+      const double angle = -std::numbers::pi * static_cast<double>(t) / static_cast<double>(period_);
+      turns_.push_back(std::cos(angle)), turns_.push_back(std::sin(angle));
+    }
+  }
+
+  static int64_t least_length(int64_t valid, int64_t groups) { return (2 * valid - 1 + 2 * groups - 1) / (2 * groups); }
+  int64_t period() const { return period_; }
+  int64_t length() const { return fft_.half_period(); }  ///< frequencies of a group
+  /// k of element i of a group.
+  int64_t frequency(int64_t group, int64_t i) const { return group + 2 * groups_ * i; }
+
+  /// Eight signals, `in`, of one group into `out`; `a`, `b`, `folded` are scratch of `length()` elements each.
+  void run(int64_t group, const RealLanes* in, ComplexLanes* a, ComplexLanes* b, ComplexLanes* folded,
+           ComplexLanes* out) const {
+    const int64_t n = length(), step = 2 * group + 1;
+    for (int64_t i = valid_; i < n; ++i) folded[i] = {Lanes{}, Lanes{}};
+    int64_t turn = 0, to = 0;
+    for (int64_t j = 0; j < valid_; ++j) {
+      const Lanes re = in[j].v * turns_[2 * turn], im = in[j].v * turns_[2 * turn + 1];
+      if (j < n)
+        folded[to] = {re, im};
+      else
+        folded[to].re += re, folded[to].im += im;
+      if ((turn += step) >= 2 * period_) turn -= 2 * period_;
+      if (++to == n) to = 0;
+    }
+    fft_.run(false, [folded](int64_t j) { return folded[j]; }, a, b, out);
+  }
+
+ private:
+  int64_t valid_, groups_;
+  HalfZeroFft fft_;
+  int64_t period_;
+  std::vector<double> turns_;  // exp(-iπ t/P), t = 0 … 2P - 1
+};
+
+/// Eight vectors of eight, rows for columns.
+inline void transpose(Lanes (&v)[kLanes]) {
+  Lanes t[kLanes];
+  for (int i = 0; i < kLanes; i += 2) {
+    t[i] = __builtin_shufflevector(v[i], v[i + 1], 0, 8, 2, 10, 4, 12, 6, 14);
+    t[i + 1] = __builtin_shufflevector(v[i], v[i + 1], 1, 9, 3, 11, 5, 13, 7, 15);
+  }
+  for (const int i : {0, 1, 4, 5}) {
+    v[i] = __builtin_shufflevector(t[i], t[i + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+    v[i + 2] = __builtin_shufflevector(t[i], t[i + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+  }
+  for (int i = 0; i < 4; ++i) {
+    t[i] = __builtin_shufflevector(v[i], v[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+    t[i + 4] = __builtin_shufflevector(v[i], v[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+  }
+  for (int i = 0; i < kLanes; ++i) v[i] = t[i];
+}
+
+/// 1 / √a for a > 0, to the last bits, without the slow division and root: an estimate from the exponent, and two steps of
+/// the series of 1 / √(1 - e).
+inline RealLanes inverse_root(const Lanes& a) {
+  typedef uint64_t Bits __attribute__((vector_size(8 * kLanes)));
+  Lanes y = (Lanes)(0x5FE6EB50C7B537A9ull - ((Bits)a >> 1));
+  for (int i = 0; i < 2; ++i) {
+    const Lanes e = 1 - a * y * y;
+    y += y * e * (0.5 + e * (0.375 + e * 0.3125));
+  }
+  return {y};
+}
 
 }  // namespace vesalius::radiomics::detail

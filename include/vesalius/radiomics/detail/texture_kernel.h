@@ -64,51 +64,32 @@ void count_pairs(const LevelBox<T>& box, const std::array<int64_t, 3>& offset, i
 }
 
 /// Calls `run(level, length)` for each run of two or more equal levels along `offset`, one of `kDirections` (IBSI 1, section
-/// 3.7); the other voxels are runs of one.
-template <class T, class Length, class Run>
+/// 3.7); the other voxels are runs of one. A slice is one row here, as the zeros between rows end every run: where runs
+/// end is marked first, then each is followed back to its start, so that a voxel is come by once.
+template <class T, class Run>
 void for_each_long_run(const LevelBox<T>& box, const std::array<int64_t, 3>& offset, int64_t from, int64_t to,
                        const Run& run) {
   const auto [dz, dy, dx] = offset;
-  const int64_t step = dz * box.slice + dy * box.row + dx, wide = box.nx + 2;
-  // How long the run through a voxel is so far, for the rows that the next ones go on from.
-  const int64_t depth = dz ? 2 : 1;
-  std::vector<Length> lengths(depth * (box.ny + 2) * wide, 0);
-  std::vector<uint8_t> ends(box.nx + 8);
-  const bool along_row = dz == 0 && dy == 0;
-  for (int64_t z = from; z < to; ++z)
-    for (int64_t y = 0; y < box.ny; ++y) {
-      const RowRange range = box.range(z, y);
-      if (range.first == range.end) continue;
-      const T* c = box.at(z, y);
-      const bool starts = z - dz < from;  // runs don't come from slices before
-      Length* own = lengths.data() + ((z % depth) * (box.ny + 2) + y + 1) * wide + 1;
-      const Length* before = lengths.data() + (((z - dz + depth) % depth) * (box.ny + 2) + y - dy + 1) * wide + 1 - dx;
-      const int64_t first = range.first, n = range.end - range.first;
-      const T *here = c + first, *next = here + step, *previous = here - step;
-      own += first, before += first;
-      const bool stops = z + dz >= to;
-      if (along_row) {
-        for (int64_t x = 0; x < n; ++x) own[x] = here[x] == previous[x] ? static_cast<Length>(own[x - 1] + 1) : 1;
-      } else if (starts) {
-        std::fill(own, own + n, Length{1});
-      } else {
-        for (int64_t x = 0; x < n; ++x) own[x] = here[x] == previous[x] ? static_cast<Length>(before[x] + 1) : 1;
-      }
-      if (starts && !along_row && dz) continue;
-      if (stops)
-        for (int64_t x = 0; x < n; ++x) ends[x] = (here[x] == previous[x]) & (here[x] != 0);
-      else
-        for (int64_t x = 0; x < n; ++x) ends[x] = (here[x] == previous[x]) & (here[x] != next[x]) & (here[x] != 0);
-      for (int64_t x = n; x < n + 8; ++x) ends[x] = 0;
-      for (int64_t x = 0; x < n; x += 8) {
-        uint64_t eight;
-        std::memcpy(&eight, ends.data() + x, 8);
-        for (; eight != 0; eight &= eight - 1) {
-          const int64_t k = x + __builtin_ctzll(eight) / 8;
-          run(static_cast<int64_t>(here[k]), static_cast<int64_t>(own[k]));
-        }
+  const int64_t step = dz * box.slice + dy * box.row + dx, n = box.ny * box.row;
+  std::vector<uint8_t> ends(n + 7, 0);
+  for (int64_t z = from + dz; z < to; ++z) {
+    const T *here = box.at(z, 0), *previous = here - step, *next = here + step;
+    if (z + dz >= to)  // runs don't leave the slices
+      for (int64_t i = 0; i < n; ++i) ends[i] = (here[i] == previous[i]) & (here[i] != 0);
+    else
+      for (int64_t i = 0; i < n; ++i) ends[i] = (here[i] == previous[i]) & (here[i] != next[i]) & (here[i] != 0);
+    const int64_t most = dz ? z - from + 1 : n;
+    for (int64_t i = 0; i < n; i += 8) {
+      uint64_t eight;
+      std::memcpy(&eight, ends.data() + i, 8);
+      for (; eight != 0; eight &= eight - 1) {
+        const T* last = here + i + __builtin_ctzll(eight) / 8;
+        int64_t length = 2;
+        while (length < most && last[-length * step] == *last) ++length;
+        run(static_cast<int64_t>(*last), length);
       }
     }
+  }
 }
 
 /// City-block distance to the nearest voxel outside the mask: 1 at the border (IBSI 1, section 3.9). Two passes are
