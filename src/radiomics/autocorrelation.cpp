@@ -25,9 +25,9 @@ constexpr ComplexLanes kZero{Lanes{}, Lanes{}};
 
 /// What a thread needs for a transform.
 struct Scratch {
-  std::vector<ComplexLanes> a, b, folded, out[3];
+  std::vector<ComplexLanes> a, b, out[3];
   std::vector<RealLanes> rows, lines[3];
-  explicit Scratch(int64_t n) : a(n), b(n), folded(n) {
+  explicit Scratch(int64_t n) : a(n), b(n) {
     for (auto& o : out) o.resize(n);
   }
 };
@@ -130,21 +130,26 @@ class PairSummer {
     });
   }
 
-  /// Transforms of eight lines, `in`, in groups [first, end), with their frequencies in the lanes: `put(block, j, value)`, j
-  /// being the line.
-  template <class Put>
-  static void along_x(const HalfwayFft& fft, int64_t first, int64_t end, const RealLanes* in, Scratch& s,
-                      const Put& put) {
-    const int64_t length = fft.length(), blocks = ((end - first) * length + kLanes - 1) / kLanes;
-    ComplexLanes* out = s.out[0].data();
-    for (int64_t g = first; g < end; ++g)
-      fft.run(g, in, s.a.data(), s.b.data(), s.folded.data(), out + (g - first) * length);
-    for (int64_t i = (end - first) * length; i < blocks * kLanes; ++i) out[i] = kZero;
-    for (int64_t block = 0; block < blocks; ++block) {
-      Lanes re[kLanes], im[kLanes];
-      for (int i = 0; i < kLanes; ++i) re[i] = out[block * kLanes + i].re, im[i] = out[block * kLanes + i].im;
-      detail::transpose(re), detail::transpose(im);
-      for (int j = 0; j < kLanes; ++j) put(block, j, ComplexLanes{re[j], im[j]});
+  /// Transforms of `kSignals` times eight lines, `in`, in groups [first, end), with their frequencies in the lanes: `put(signal,
+  /// block, j, value)`, j being the line.
+  template <int kSignals, class Put>
+  static void along_x(const HalfwayFft& fft, int64_t first, int64_t end, const RealLanes* const (&in)[kSignals],
+                      Scratch& s, const Put& put) {
+    const int64_t length = fft.length(), count = (end - first) * length, blocks = (count + kLanes - 1) / kLanes;
+    for (int64_t g = first; g < end; ++g) {
+      ComplexLanes* out[kSignals];
+      for (int t = 0; t < kSignals; ++t) out[t] = s.out[t].data() + (g - first) * length;
+      fft.run(g, in, s.a.data(), s.b.data(), out);
+    }
+    for (int t = 0; t < kSignals; ++t) {
+      ComplexLanes* out = s.out[t].data();
+      for (int64_t i = count; i < blocks * kLanes; ++i) out[i] = kZero;
+      for (int64_t block = 0; block < blocks; ++block) {
+        Lanes re[kLanes], im[kLanes];
+        for (int i = 0; i < kLanes; ++i) re[i] = out[block * kLanes + i].re, im[i] = out[block * kLanes + i].im;
+        detail::transpose(re), detail::transpose(im);
+        for (int j = 0; j < kLanes; ++j) put(t, block, j, ComplexLanes{re[j], im[j]});
+      }
     }
   }
 
@@ -164,7 +169,8 @@ class PairSummer {
         s.rows[x].v = (x == 0 ? 1.0 : 2.0) * detail::inverse_root(rest + dx * dx).v;
       }
       if (i == 0) s.rows[0].v[0] = 0;  // k1 ≠ k2
-      along_x(fft, first, end, s.rows.data(), s, [&](int64_t block, int64_t j, const ComplexLanes& value) {
+      const RealLanes* const in[1] = {s.rows.data()};
+      along_x(fft, first, end, in, s, [&](int, int64_t block, int64_t j, const ComplexLanes& value) {
         weight_[block * lines_ + i * kLanes + j].v = value.re;
       });
     });
@@ -202,16 +208,15 @@ class PairSummer {
     const int64_t n = size_[2], wide = (n + kLanes - 1) / kLanes * kLanes;
     each((rows() + kLanes - 1) / kLanes, 3 * kLanes * n, [&](Scratch& s, int64_t i) {
       const int64_t from = i * kLanes, count = std::min<int64_t>(kLanes, rows() - from);
+      const double mean = mean_;
       for (auto& l : s.lines) l.resize(wide);
       s.rows.assign(2 * wide, RealLanes{Lanes{}});
       double *values = reinterpret_cast<double*>(s.rows.data()), *inside = values + kLanes * wide;
-      for (int64_t r = 0; r < count; ++r) {
+      for (int64_t r = 0; r < count; ++r, values += wide, inside += wide) {
         const double* x = voxels_ + filled_[from + r] * n;
         const bool* in = mask_ + filled_[from + r] * n;
-        for (int64_t j = 0; j < n; ++j) {
-          values[r * wide + j] = in[j] ? x[j] - mean_ : 0;
-          inside[r * wide + j] = in[j] ? 1 : 0;
-        }
+        for (int64_t j = 0; j < n; ++j) values[j] = in[j] ? x[j] - mean : 0;
+        for (int64_t j = 0; j < n; ++j) inside[j] = in[j];
       }
       for (int64_t x = 0; x < wide; x += kLanes) {
         Lanes v[kLanes], m[kLanes];
@@ -226,10 +231,10 @@ class PairSummer {
           s.lines[2][x + k].v = v[k] * v[k];
         }
       }
-      for (int t = 0; t < 3; ++t)
-        along_x(fft, first, end, s.lines[t].data(), s, [&](int64_t block, int64_t j, const ComplexLanes& value) {
-          if (j < count) signal_[t][block * rows() + from + j] = value;
-        });
+      const RealLanes* const in[3] = {s.lines[0].data(), s.lines[1].data(), s.lines[2].data()};
+      along_x(fft, first, end, in, s, [&](int t, int64_t block, int64_t j, const ComplexLanes& value) {
+        if (j < count) signal_[t][block * rows() + from + j] = value;
+      });
     });
   }
 

@@ -69,7 +69,7 @@ SizeCounts runs_along(const Levels& levels, std::span<const int64_t> counts, int
                       const std::array<int64_t, 3>& offset, int64_t from, int64_t to) {
   SizeCounts out(levels.n);
   out.add_voxels(voxels);
-  const auto add = [&](int64_t level, int64_t length) { out.add(level, length); };
+  const auto add = out.adder();
   levels.visit([&](const auto& box) {
     detail::vectorised([&] { detail::for_each_long_run(box, offset, from, to, add); });
   });

@@ -40,6 +40,15 @@ class SizeCounts {
     else
       large_[{level, size}] += count;
   }
+  /// `add(level, size)` with what it needs at hand, for loops that count little else.
+  auto adder() {
+    return [this, table = small_.data(), most = most_](int64_t level, int64_t size) {
+      if (size <= most)
+        ++table[(level - 1) * most + size - 1];
+      else
+        ++large_[{level, size}];
+    };
+  }
   void add(const SizeCounts& other) {
     for (size_t k = 0; k < small_.size(); ++k) small_[k] += other.small_[k];
     for (const auto& [key, count] : other.large_) large_[key] += count;

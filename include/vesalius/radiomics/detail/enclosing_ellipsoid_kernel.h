@@ -14,7 +14,8 @@ namespace vesalius::radiomics::detail {
 /// The ellipsoid of least volume around points, as the D-optimal design that it is dual to: weights on points, the more of
 /// which the more it is they that hold the ellipsoid up. Weight is moved between pairs of points, each time as much as gains most
 /// volume: from all that have some to those furthest outside (the exchanges of Böhning 1986, in the order of Harman, Filová
-/// and Richtárik 2020). Points too far inside to touch it are dropped as it is found (Harman and Pronzato 2007).
+/// and Richtárik 2020). Points too far inside to touch it are dropped as it is found (Harman and Pronzato 2007). Once few
+/// points hold it, Newton's steps find their weights.
 class LeastEllipsoid {
  public:
   /// `points` must span three dimensions.
@@ -28,6 +29,7 @@ class LeastEllipsoid {
       if (most() <= 3 * (1 + kTolerance)) break;
       drop_inner_points();
       exchange();
+      balance();
     }
     const double grown = most();
     std::array<Vector3, 3> shape = covariance_;
@@ -125,9 +127,9 @@ class LeastEllipsoid {
     for (auto* list : {&x_, &y_, &z_, &weight_, &reach_}) list->resize(kept);
   }
 
-  /// A round of exchanges between the points with weight and the eight that are furthest outside.
+  /// A round of exchanges between the points with weight and the four that are furthest outside.
   void exchange() {
-    constexpr size_t kOuter = 8;
+    constexpr size_t kOuter = 4;
     std::array<size_t, kOuter> outer;
     size_t count = 0;
     for (size_t i = 0; i < x_.size(); ++i) {
@@ -161,6 +163,69 @@ class LeastEllipsoid {
     const double factor = alpha / (1 + alpha * dot4(p, t));
     for (int a = 0; a < 4; ++a)
       for (int b = 0; b < 4; ++b) inverse_[a][b] -= factor * t[a] * t[b];
+  }
+
+  /// A Newton step on log det of the weights of those points that have some, their sum kept: gradient d_i, second
+  /// derivatives -d_ij². Damped where it is long, and no further than to where a weight is 0.
+  void balance() {
+    constexpr size_t kMost = 16;
+    std::erase_if(held_, [&](size_t i) { return weight_[i] == 0; });
+    for (size_t k = 0; k < x_.size(); ++k)
+      if (weight_[k] > 0 && std::find(held_.begin(), held_.end(), k) == held_.end()) held_.push_back(k);
+    const size_t n = held_.size();
+    if (n > kMost) return;
+    double h[kMost][kMost], gradient[kMost], ones[kMost], trace = 0;
+    for (size_t i = 0; i < n; ++i) {
+      const Lifted t = times(point(held_[i]));
+      for (size_t j = 0; j < n; ++j) {
+        const double d = dot4(point(held_[j]), t);
+        h[i][j] = d * d;
+      }
+      gradient[i] = dot4(point(held_[i]), t), ones[i] = 1, trace += h[i][i];
+    }
+    for (size_t i = 0; i < n; ++i) h[i][i] += 1e-12 * trace;  // more than ten are dependent
+    if (!solve(h, n, gradient, ones)) return;
+    double sum = 0, all = 0, length = 0;
+    for (size_t i = 0; i < n; ++i) sum += gradient[i], all += ones[i];
+    double step[kMost];
+    for (size_t i = 0; i < n; ++i) step[i] = gradient[i] - sum / all * ones[i];
+    for (size_t i = 0; i < n; ++i) {
+      const Lifted t = times(point(held_[i]));
+      for (size_t j = 0; j < n; ++j) length += step[i] * step[j] * std::pow(dot4(point(held_[j]), t), 2);
+    }
+    length = std::sqrt(std::max(length, 0.0));
+    double far = length > 0.25 ? 1 / (1 + length) : 1;
+    for (size_t i = 0; i < n; ++i)
+      if (step[i] < 0) far = std::min(far, -weight_[held_[i]] / step[i]);
+    for (size_t i = 0; i < n; ++i) {
+      double& w = weight_[held_[i]];
+      w += far * step[i];
+      if (w < 1e-14) w = 0;
+    }
+  }
+  /// Cholesky; `a` and `b` become the solutions. False where `h` isn't positive definite.
+  template <size_t kMost>
+  static bool solve(double (&h)[kMost][kMost], size_t n, double* a, double* b) {
+    for (size_t j = 0; j < n; ++j) {
+      for (size_t k = 0; k < j; ++k) h[j][j] -= h[j][k] * h[j][k];
+      if (!(h[j][j] > 0)) return false;
+      h[j][j] = std::sqrt(h[j][j]);
+      for (size_t i = j + 1; i < n; ++i) {
+        for (size_t k = 0; k < j; ++k) h[i][j] -= h[i][k] * h[j][k];
+        h[i][j] /= h[j][j];
+      }
+    }
+    for (double* v : {a, b}) {
+      for (size_t i = 0; i < n; ++i) {
+        for (size_t k = 0; k < i; ++k) v[i] -= h[i][k] * v[k];
+        v[i] /= h[i][i];
+      }
+      for (size_t i = n; i-- > 0;) {
+        for (size_t k = i + 1; k < n; ++k) v[i] -= h[k][i] * v[k];
+        v[i] /= h[i][i];
+      }
+    }
+    return true;
   }
 
   std::vector<double> x_, y_, z_, weight_, reach_;

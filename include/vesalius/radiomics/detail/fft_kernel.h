@@ -42,6 +42,7 @@ class HalfZeroFft {
   }
 
   int64_t half_period() const { return length_; }
+  size_t stages() const { return factors_.size(); }
 
   static int64_t quick_length(int64_t least) {
     int64_t best = least;
@@ -192,22 +193,32 @@ class HalfwayFft {
   /// k of element i of a group.
   int64_t frequency(int64_t group, int64_t i) const { return group + 2 * groups_ * i; }
 
-  /// Eight signals, `in`, of one group into `out`; `a`, `b`, `folded` are scratch of `length()` elements each.
-  void run(int64_t group, const RealLanes* in, ComplexLanes* a, ComplexLanes* b, ComplexLanes* folded,
-           ComplexLanes* out) const {
-    const int64_t n = length(), step = 2 * group + 1;
-    for (int64_t i = valid_; i < n; ++i) folded[i] = {Lanes{}, Lanes{}};
-    int64_t turn = 0, to = 0;
-    for (int64_t j = 0; j < valid_; ++j) {
-      const Lanes re = in[j].v * turns_[2 * turn], im = in[j].v * turns_[2 * turn + 1];
-      if (j < n)
-        folded[to] = {re, im};
-      else
-        folded[to].re += re, folded[to].im += im;
-      if ((turn += step) >= 2 * period_) turn -= 2 * period_;
-      if (++to == n) to = 0;
+  /// Of `kSignals` times eight signals, `in`, one group, each into its `out`; `a`, `b` are scratch of `length()` elements each.
+  template <int kSignals>
+  void run(int64_t group, const RealLanes* const (&in)[kSignals], ComplexLanes* a, ComplexLanes* b,
+           ComplexLanes* const (&out)[kSignals]) const {
+    const int64_t n = length(), around = 2 * period_, step = 2 * group + 1, far = step * n % around;
+    const double* turns = turns_.data();
+    for (int64_t i = 0, start = 0; i < n; ++i) {  // what is a whole number of lengths apart is added up
+      Lanes re[kSignals] = {}, im[kSignals] = {};
+      for (int64_t j = i, turn = start; j < valid_; j += n) {
+        for (int s = 0; s < kSignals; ++s)
+          re[s] += in[s][j].v * turns[2 * turn], im[s] += in[s][j].v * turns[2 * turn + 1];
+        turn += far;
+        turn = turn >= around ? turn - around : turn;
+      }
+      for (int s = 0; s < kSignals; ++s) out[s][i] = {re[s], im[s]};
+      start += step;
+      start = start >= around ? start - around : start;
     }
-    fft_.run(false, [folded](int64_t j) { return folded[j]; }, a, b, out);
+    for (int s = 0; s < kSignals; ++s) {
+      const ComplexLanes* folded = out[s];  // read to its end before the last stage writes, except where there is but one
+      if (fft_.stages() < 2) {
+        std::copy(folded, folded + n, b);
+        folded = b;
+      }
+      fft_.run(false, [folded](int64_t k) { return folded[k]; }, a, b, out[s]);
+    }
   }
 
  private:

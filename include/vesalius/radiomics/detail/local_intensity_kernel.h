@@ -62,7 +62,8 @@ class BallMeans {
 
   /// What a thread needs.
   struct Scratch {
-    std::vector<double> number, rings, rows;
+    std::vector<double> number, rings;
+    std::vector<int64_t> counts;
     std::vector<const double*> from;
   };
 
@@ -71,28 +72,25 @@ class BallMeans {
     sum(voxels_, z, y, from, n, out, s);
     s.number.resize(n);
     if (there_.empty())
-      count(z, y, from, n, s.number.data());
+      count(z, y, from, n, s, s.number.data());
     else
       sum(there_.data(), z, y, from, n, s.number.data(), s);
     for (int64_t i = 0; i < n; ++i) out[i] /= s.number[i];
   }
 
  private:
-  /// Sums over the balls. `rings[k]` holds, for voxels from - reach … from + n + reach - 1, the ring of reach k.
+  /// Sums over the balls. `s.rings` holds, for voxels from - reach … from + n + reach - 1, the rings that reach k or further.
   void sum(const double* voxels, int64_t z, int64_t y, int64_t from, int64_t n, double* out, Scratch& s) const {
-    const int64_t wide = n + 2 * reach_, first = std::max<int64_t>(0, from - reach_),
-                  end = std::min(size_[2], from + n + reach_), lead = first - (from - reach_), length = end - first;
-    s.rings.assign((reach_ + 1) * wide, 0.0);
+    const int64_t first = std::max<int64_t>(0, from - reach_), end = std::min(size_[2], from + n + reach_),
+                  lead = first - (from - reach_), length = end - first;
+    s.rings.assign(n + 2 * reach_, 0.0);
+    double* ring = s.rings.data() + lead;
+    const double* middle = s.rings.data() + reach_;
+    std::fill(out, out + n, 0.0);
     for (int64_t k = reach_; k >= 0; --k) {
       s.from.clear();
-      for (const BallRow& r : rings_[k]) {
-        const int64_t at_z = z + r.dz, at_y = y + r.dy;
-        if (at_z < 0 || at_z >= size_[0] || at_y < 0 || at_y >= size_[1]) continue;
-        s.from.push_back(voxels + (at_z * size_[1] + at_y) * size_[2] + first);
-      }
-      double* ring = s.rings.data() + k * wide;
-      if (k < reach_) std::copy_n(ring + wide, wide, ring);  // the rings that reach further reach as far as k, too
-      ring += lead;
+      for (const BallRow& r : rings_[k])
+        if (has(z + r.dz, y + r.dy)) s.from.push_back(voxels + ((z + r.dz) * size_[1] + y + r.dy) * size_[2] + first);
       size_t r = 0;
       for (; r + 4 <= s.from.size(); r += 4) {
         const double *a = s.from[r], *b = s.from[r + 1], *c = s.from[r + 2], *d = s.from[r + 3];
@@ -102,29 +100,37 @@ class BallMeans {
         const double* a = s.from[r];
         for (int64_t x = 0; x < length; ++x) ring[x] += a[x];
       }
-    }
-    const double* middle = s.rings.data() + reach_;
-    for (int64_t x = 0; x < n; ++x) out[x] = middle[x];
-    for (int64_t k = 1; k <= reach_; ++k) {
-      const double* ring = s.rings.data() + k * wide + reach_;
-      for (int64_t x = 0; x < n; ++x) out[x] += ring[x - k] + ring[x + k];
+      if (k > 0)
+        for (int64_t x = 0; x < n; ++x) out[x] += middle[x - k] + middle[x + k];
+      else
+        for (int64_t x = 0; x < n; ++x) out[x] += middle[x];
     }
   }
 
-  /// How many voxels the balls have within the image.
-  void count(int64_t z, int64_t y, int64_t from, int64_t n, double* out) const {
-    std::fill(out, out + n, 0.0);
+  /// How many voxels the balls have within the image: the same all along the row but near its ends.
+  void count(int64_t z, int64_t y, int64_t from, int64_t n, Scratch& s, double* out) const {
+    s.counts.assign(reach_ + 1, 0);
+    int64_t all = 0;
     for (int64_t k = 0; k <= reach_; ++k) {
-      int64_t rows = 0;
-      for (const BallRow& r : rings_[k])
-        rows += z + r.dz >= 0 && z + r.dz < size_[0] && y + r.dy >= 0 && y + r.dy < size_[1];
-      if (rows == 0) continue;
-      for (int64_t x = 0; x < n; ++x) {
-        const int64_t at = from + x, voxels = std::min(at + k, size_[2] - 1) - std::max<int64_t>(at - k, 0) + 1;
-        out[x] += static_cast<double>(rows * voxels);
+      for (const BallRow& r : rings_[k]) s.counts[k] += has(z + r.dz, y + r.dy);
+      all += s.counts[k] * (2 * k + 1);
+    }
+    for (int64_t x = 0; x < n; ++x) {
+      const int64_t at = from + x;
+      if (at >= reach_ && at < size_[2] - reach_) {
+        const int64_t inner = std::min(n - x, size_[2] - reach_ - at);
+        std::fill(out + x, out + x + inner, static_cast<double>(all));
+        x += inner - 1;
+        continue;
       }
+      int64_t voxels = 0;
+      for (int64_t k = 0; k <= reach_; ++k)
+        voxels += s.counts[k] * (std::min(at + k, size_[2] - 1) - std::max<int64_t>(at - k, 0) + 1);
+      out[x] = static_cast<double>(voxels);
     }
   }
+
+  bool has(int64_t z, int64_t y) const { return z >= 0 && z < size_[0] && y >= 0 && y < size_[1]; }
 
   const double* voxels_;
   std::array<int64_t, 3> size_;

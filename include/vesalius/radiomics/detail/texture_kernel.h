@@ -64,29 +64,50 @@ void count_pairs(const LevelBox<T>& box, const std::array<int64_t, 3>& offset, i
 }
 
 /// Calls `run(level, length)` for each run of two or more equal levels along `offset`, one of `kDirections` (IBSI 1, section
-/// 3.7); the other voxels are runs of one. A slice is one row here, as the zeros between rows end every run: where runs
-/// end is marked first, then each is followed back to its start, so that a voxel is come by once.
+/// 3.7); the other voxels are runs of one. How many equal levels precede a voxel follows from how many precede the one
+/// before, for all voxels of a slice at once where that one lies in another: the zeros between rows end every run. Counts stop
+/// at 255; such runs are followed back to their start.
 template <class T, class Run>
 void for_each_long_run(const LevelBox<T>& box, const std::array<int64_t, 3>& offset, int64_t from, int64_t to,
                        const Run& run) {
+  constexpr uint8_t kMost = 255;
   const auto [dz, dy, dx] = offset;
-  const int64_t step = dz * box.slice + dy * box.row + dx, n = box.ny * box.row;
-  std::vector<uint8_t> ends(n + 7, 0);
+  const int64_t in_slice = dy * box.row + dx, step = dz * box.slice + in_slice, n = box.ny * box.row;
+  const int64_t around = box.row + 1;  // zeros before and after the slice
+  std::vector<uint8_t> now(n + 2 * around, 0), before(dz ? n + 2 * around : 0, 0), ends(n + 7, 0);
+  const auto count = [&](const T* here, uint8_t* __restrict own, const uint8_t* preceding, int64_t first, int64_t end) {
+    for (int64_t i = first; i < end; ++i) {
+      const uint8_t p = preceding[i];
+      own[i] = here[i] == here[i - step] && here[i] != 0 ? static_cast<uint8_t>(p + (p != kMost)) : uint8_t{0};
+    }
+  };
   for (int64_t z = from + dz; z < to; ++z) {
-    const T *here = box.at(z, 0), *previous = here - step, *next = here + step;
-    if (z + dz >= to)  // runs don't leave the slices
-      for (int64_t i = 0; i < n; ++i) ends[i] = (here[i] == previous[i]) & (here[i] != 0);
+    const T *here = box.at(z, 0), *next = here + step;
+    uint8_t* own = now.data() + around;
+    if (dz)
+      now.swap(before), own = now.data() + around, count(here, own, before.data() + around - in_slice, 0, n);
+    else if (dy)
+      for (int64_t y = 0; y < box.ny; ++y) count(here, own, own - in_slice, y * box.row, (y + 1) * box.row);
     else
-      for (int64_t i = 0; i < n; ++i) ends[i] = (here[i] == previous[i]) & (here[i] != next[i]) & (here[i] != 0);
-    const int64_t most = dz ? z - from + 1 : n;
+      for (int64_t i = 0, p = 0; i < n; ++i) {
+        p = (p + 1) & -static_cast<int64_t>((here[i] == here[i - 1]) & (here[i] != 0));
+        own[i] = static_cast<uint8_t>(std::min<int64_t>(p, kMost));
+      }
+    if (z + dz >= to)  // runs don't leave the slices
+      std::copy_n(own, n, ends.data());
+    else
+      for (int64_t i = 0; i < n; ++i) ends[i] = here[i] != next[i] ? own[i] : uint8_t{0};
     for (int64_t i = 0; i < n; i += 8) {
       uint64_t eight;
       std::memcpy(&eight, ends.data() + i, 8);
-      for (; eight != 0; eight &= eight - 1) {
-        const T* last = here + i + __builtin_ctzll(eight) / 8;
-        int64_t length = 2;
-        while (length < most && last[-length * step] == *last) ++length;
+      while (eight != 0) {
+        const int64_t bit = __builtin_ctzll(eight) & ~int64_t{7};
+        const T* last = here + i + bit / 8;
+        auto length = static_cast<int64_t>(eight >> bit & kMost) + 1;
+        if (length > kMost)
+          for (const int64_t most = dz ? z - from + 1 : n; length < most && last[-length * step] == *last;) ++length;
         run(static_cast<int64_t>(*last), length);
+        eight &= ~(uint64_t{kMost} << bit);
       }
     }
   }
@@ -203,6 +224,7 @@ void for_each_zone(const LevelBox<T>& box, int64_t from, int64_t to, bool in_sli
   const int64_t wide = box.nx + 2, plane = (box.ny + 2) * wide;
   std::vector<int32_t> labels(2 * plane, -1);
   std::vector<uint16_t> links(box.nx);
+  std::vector<std::array<int32_t, 2>> joins(kDirections.size() * box.nx + 1);
   Zones zones;
   for (int64_t z = from; z < to; ++z) {
     int32_t *now = labels.data() + (z % 2) * plane, *above = labels.data() + ((z + 1) % 2) * plane;
@@ -211,31 +233,29 @@ void for_each_zone(const LevelBox<T>& box, int64_t from, int64_t to, bool in_sli
       const T* c = box.at(z, y);
       int32_t* own = now + (y + 1) * wide + 1;
       const T* neighbours[4] = {c - box.row, c - box.slice - box.row, c - box.slice, c - box.slice + box.row};
-      int32_t* theirs[4] = {own - wide, above + y * wide + 1, above + (y + 1) * wide + 1, above + (y + 2) * wide + 1};
       const int rows = in_slice || z == from ? 1 : 4;
       find_links(c, neighbours, rows, range.first, range.end, links.data());
+      const int64_t up = above - now;
+      int64_t place[13] = {-1};  // of the label that each bit of the links stands for
+      for (int r = 0; r < 4; ++r) {
+        const int64_t same = r == 0 ? -wide : up + (r - 2) * wide;
+        place[1 + 3 * r] = same, place[2 + 3 * r] = same - 1, place[3 + 3 * r] = same + 1;
+      }
       const uint16_t* d = distance.first() + (z - from) * distance.slice() + y * distance.row();
+      int64_t pending = 0;  // a row's are joined together: here it is only seen what with what
       for (int64_t x = range.first; x < range.end; ++x) {
         if (c[x] == 0) continue;
-        int32_t label = -1;
-        for (uint32_t bits = links[x]; bits != 0; bits &= bits - 1) {
-          const int k = __builtin_ctz(bits);
-          int32_t other;
-          if (k == 0) {
-            other = own[x - 1];
-          } else {
-            const int which = (k - 1) % 3;
-            other = theirs[(k - 1) / 3][which == 0 ? x : which == 1 ? x - 1 : x + 1];
-          }
-          if (label < 0)
-            label = other;
-          else
-            zones.join(label, other);
+        uint32_t bits = links[x];
+        const int32_t label = bits != 0 ? own[x + place[__builtin_ctz(bits)]] : zones.add(c[x]);
+        for (bits &= bits - 1; bits != 0; bits &= bits - 1) {
+          const int32_t other = own[x + place[__builtin_ctz(bits)]];
+          joins[pending] = {label, other};
+          pending += other != label;
         }
-        if (label < 0) label = zones.add(c[x]);
         own[x] = label;
         zones.grow(label, d[x]);
       }
+      for (int64_t k = 0; k < pending; ++k) zones.join(joins[k][0], joins[k][1]);
     }
   }
   zones.finish(zone);

@@ -3,6 +3,8 @@
 
 #include <array>
 #include <cstdint>
+#include <cstdlib>
+#include <type_traits>
 
 #include <vesalius/radiomics/detail/fft_kernel.h>
 
@@ -33,20 +35,29 @@ inline std::array<RealLanes, 3> toeplitz_forms(const ComplexLanes* f, const Comp
     even[t][half] = middle, odd[t][half] = {Lanes{}, Lanes{}};
   }
   Lanes ff{}, mm{}, qm{};
-  for (int64_t j = 0; j < size; ++j) {
-    Lanes fe_re{}, fe_im{}, me_re{}, me_im{}, fo_re{}, fo_im{}, mo_re{}, mo_im{};
-    for (int64_t k = 0; k < size; ++k) {
-      const Lanes near = weight[j < k ? k - j : j - k].v, far = weight[n - 1 - j - k].v;
-      const Lanes plus = near + far, minus = near - far;
-      fe_re += plus * even[0][k].re, fe_im += plus * even[0][k].im;
-      me_re += plus * even[1][k].re, me_im += plus * even[1][k].im;
-      fo_re += minus * odd[0][k].re, fo_im += minus * odd[0][k].im;
-      mo_re += minus * odd[1][k].re, mo_im += minus * odd[1][k].im;
+  // Two rows of the matrix at a time, as what they are multiplied with is the same.
+  const auto add_rows = [&]<int kRows>(int64_t j, std::integral_constant<int, kRows>) {
+    ComplexLanes sums[kRows][4] = {};
+    for (int64_t k = 0; k < size; ++k)
+      for (int r = 0; r < kRows; ++r) {
+        const Lanes near = weight[std::abs(j + r - k)].v, far = weight[n - 1 - j - r - k].v;
+        const Lanes plus = near + far, minus = near - far;
+        for (int t = 0; t < 2; ++t) {
+          sums[r][t].re += plus * even[t][k].re, sums[r][t].im += plus * even[t][k].im;
+          sums[r][t + 2].re += minus * odd[t][k].re, sums[r][t + 2].im += minus * odd[t][k].im;
+        }
+      }
+    for (int r = 0; r < kRows; ++r) {
+      const auto product = [&](int t, int u) {
+        const ComplexLanes &e = even[t][j + r], &o = odd[t][j + r], &p = sums[r][u], &q = sums[r][u + 2];
+        return RealLanes{e.re * p.re + e.im * p.im + o.re * q.re + o.im * q.im};
+      };
+      ff += product(0, 0).v, mm += product(1, 1).v, qm += product(2, 1).v;
     }
-    ff += even[0][j].re * fe_re + even[0][j].im * fe_im + odd[0][j].re * fo_re + odd[0][j].im * fo_im;
-    mm += even[1][j].re * me_re + even[1][j].im * me_im + odd[1][j].re * mo_re + odd[1][j].im * mo_im;
-    qm += even[2][j].re * me_re + even[2][j].im * me_im + odd[2][j].re * mo_re + odd[2][j].im * mo_im;
-  }
+  };
+  int64_t j = 0;
+  for (; j + 1 < size; j += 2) add_rows(j, std::integral_constant<int, 2>());
+  if (j < size) add_rows(j, std::integral_constant<int, 1>());
   return {RealLanes{0.5 * ff}, RealLanes{0.5 * mm}, RealLanes{0.5 * qm}};
 }
 
