@@ -109,7 +109,8 @@ class PairSummer {
       while (at_once < groups && blocks_of(at_once + 1) * block_bytes <= memory) ++at_once;
       const bool fits = blocks_of(at_once) * block_bytes <= memory;
       const int64_t passes = (groups + at_once - 1) / at_once;
-      const double blocks = static_cast<double>((passes - 1) * blocks_of(at_once) + blocks_of(groups - (passes - 1) * at_once));
+      const double blocks =
+          static_cast<double>((passes - 1) * blocks_of(at_once) + blocks_of(groups - (passes - 1) * at_once));
       const double x_cost =
           static_cast<double>(passes) * (9 * eights + 14 * lines) * n +
           static_cast<double>(groups) * (3 * eights + lines) * (3 * n + HalfZeroFft::cost(length) + 6.0 * length);
@@ -291,11 +292,11 @@ class PairSummer {
   double mean_;
   Vec3 spacing_;
   bool direct_;
-  HalfZeroFft fft_[2];              // along z, y
-  std::array<int64_t, 2> h_;        // their half periods
-  int64_t lags_, lines_;            // of the weights: along z; along z and y, in eights
-  std::vector<int64_t> place_;      // of each row among those with voxels of the mask, or -1
-  std::vector<int64_t> filled_;     // those rows
+  HalfZeroFft fft_[2];           // along z, y
+  std::array<int64_t, 2> h_;     // their half periods
+  int64_t lags_, lines_;         // of the weights: along z; along z and y, in eights
+  std::vector<int64_t> place_;   // of each row among those with voxels of the mask, or -1
+  std::vector<int64_t> filled_;  // those rows
   int64_t groups_ = 1, at_once_ = 1, longest_ = 1;
   std::vector<ComplexLanes> signal_[3];  // [block, filled row], eight frequencies along x each
   std::vector<ComplexLanes> plane_[3];   // [z, frequency along y]

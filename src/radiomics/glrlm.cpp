@@ -70,9 +70,8 @@ SizeCounts runs_along(const Levels& levels, std::span<const int64_t> counts, int
   SizeCounts out(levels.n);
   out.add_voxels(voxels);
   const auto add = out.adder();
-  levels.visit([&](const auto& box) {
-    detail::vectorised([&] { detail::for_each_long_run(box, offset, from, to, add); });
-  });
+  levels.visit(
+      [&](const auto& box) { detail::vectorised([&] { detail::for_each_long_run(box, offset, from, to, add); }); });
   out.add_singles(counts);
   return out;
 }

@@ -71,9 +71,7 @@ void compare(const Region<T>& region, int64_t from, int64_t to, bool in_slice) {
     CHECK(equal);
 
     Counts runs, expected_runs;
-    vectorised([&] {
-      for_each_long_run(box, offset, from, to, [&](int64_t i, int64_t n) { ++runs[{i, n, 0}]; });
-    });
+    vectorised([&] { for_each_long_run(box, offset, from, to, [&](int64_t i, int64_t n) { ++runs[{i, n, 0}]; }); });
     naive::for_each_run(plain, step, [&](int64_t i, int64_t n) {
       if (n > 1) ++expected_runs[{i, n, 0}];
     });

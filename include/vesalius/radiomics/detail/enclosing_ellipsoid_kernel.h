@@ -42,9 +42,7 @@ class LeastEllipsoid {
 
  private:
   using Lifted = std::array<double, 4>;  // a point and a 1: ellipsoids around any centre become such around 0
-  static double dot4(const Lifted& a, const Lifted& b) {
-    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2] + a[3] * b[3];
-  }
+  static double dot4(const Lifted& a, const Lifted& b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2] + a[3] * b[3]; }
   Lifted times(const Lifted& p) const {
     return {dot4(inverse_[0], p), dot4(inverse_[1], p), dot4(inverse_[2], p), dot4(inverse_[3], p)};
   }
@@ -68,7 +66,8 @@ class LeastEllipsoid {
 
   /// Weight on the extremes along the axes and the diagonals.
   void start() {
-    constexpr double kDirections[7][3] = {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}, {1, 1, 1}, {1, 1, -1}, {1, -1, 1}, {-1, 1, 1}};
+    constexpr double kDirections[7][3] = {{1, 0, 0},  {0, 1, 0},  {0, 0, 1}, {1, 1, 1},
+                                          {1, 1, -1}, {1, -1, 1}, {-1, 1, 1}};
     for (const auto& d : kDirections) {
       const auto along = [&](size_t i) { return d[0] * x_[i] + d[1] * y_[i] + d[2] * z_[i]; };
       size_t low = 0, high = 0;
@@ -138,9 +137,8 @@ class LeastEllipsoid {
       for (; place > 0 && reach_[outer[place - 1]] < reach_[i]; --place) outer[place] = outer[place - 1];
       outer[place] = i;
     }
-    std::sort(held_.begin(), held_.end(), [&](size_t a, size_t b) {
-      return reach_[a] != reach_[b] ? reach_[a] < reach_[b] : a < b;
-    });
+    std::sort(held_.begin(), held_.end(),
+              [&](size_t a, size_t b) { return reach_[a] != reach_[b] ? reach_[a] < reach_[b] : a < b; });
     for (size_t k = 0; k < count; ++k)
       for (const size_t from : held_)
         if (from != outer[k]) move_weight(from, outer[k]);

@@ -212,7 +212,8 @@ class HalfwayFft {
       start = start >= around ? start - around : start;
     }
     for (int s = 0; s < kSignals; ++s) {
-      const ComplexLanes* folded = out[s];  // read to its end before the last stage writes, except where there is but one
+      const ComplexLanes* folded =
+          out[s];  // read to its end before the last stage writes, except where there is but one
       if (fft_.stages() < 2) {
         std::copy(folded, folded + n, b);
         folded = b;
