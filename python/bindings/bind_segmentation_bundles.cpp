@@ -22,6 +22,7 @@ void bind_options(py::module_& m) {
       .def_readwrite("batch", &PredictOptions::batch)
       .def_readwrite("precision", &PredictOptions::precision)
       .def_readwrite("device", &PredictOptions::device)
+      .def_readwrite("devices", &PredictOptions::devices)
       .def_readwrite("skip_background", &PredictOptions::skip_background)
       .def_readwrite("folds", &PredictOptions::folds)
       .def_readwrite("probabilities", &PredictOptions::probabilities)
@@ -108,7 +109,8 @@ void bind_segmentation_bundles(py::module_& m, py::class_<Model>& model) {
         const py::gil_scoped_release release;
         at::Tensor out;
         sliding_window(
-            tiles, image, 1, num_classes, {patch, step, gaussian, mirror_axes, batch, skip_constant},
+            tiles, image, 1, num_classes, {.patch = patch, .step = step, .gaussian = gaussian, .mirror_axes = mirror_axes, .batch = batch,
+             .skip_constant = skip_constant},
             [&](int64_t first, const at::Tensor& planes) {
               if (!out.defined())
                 out = planes.new_empty({num_classes, image.size(1), image.size(2), image.size(3)});

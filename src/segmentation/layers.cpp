@@ -23,6 +23,7 @@
 #include <ATen/ops/upsample_bilinear2d.h>
 #include <ATen/ops/upsample_trilinear3d.h>
 
+#include "segmentation/direct_conv.h"
 #include "segmentation/norm_act.h"
 
 namespace vesalius::segmentation {
@@ -87,6 +88,8 @@ void Conv::initialise_fan_out() {
 at::Tensor Conv::forward(const at::Tensor& x) {
   const ConvOptions& o = options_;
   const Sizes dilation(o.stride.size(), 1);
+  const DirectConvOptions direct{o.stride, o.padding, o.output_padding, o.transposed};
+  if (direct_conv_serves(x, weight, o.groups, direct)) return direct_conv(x, weight, bias, direct);
   if (o.transposed)
     return o.stride.size() == 2
                ? at::conv_transpose2d(x, weight, bias, o.stride, o.padding, o.output_padding, o.groups, dilation)
@@ -184,9 +187,8 @@ ConvStack::ConvStack(int64_t count, int64_t in, int64_t out, const Sizes& kernel
                      Activation activation) {
   convs = register_module("convs", std::make_shared<Chain>());
   for (int64_t i = 0; i < count; ++i)
-    convs->push_back(std::make_shared<ConvNormAct>(i ? out : in, out, kernel,
-                                                   i ? ones(static_cast<int64_t>(kernel.size())) : stride, norm,
-                                                   activation));
+    convs->push_back(std::make_shared<ConvNormAct>(
+        i ? out : in, out, kernel, i ? ones(static_cast<int64_t>(kernel.size())) : stride, norm, activation));
 }
 
 void initialise_he(torch::nn::Module& module, double slope) {

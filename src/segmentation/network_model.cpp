@@ -9,14 +9,13 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/isin.h>
-#include <ATen/ops/zeros.h>
 
 #include <vesalius/core/error.h>
 #include <vesalius/image/components.h>
 #include <vesalius/segmentation/sliding_window.h>
 
-#include "segmentation/label_painter.h"
 #include "segmentation/label_text.h"
+#include "segmentation/result_painter.h"
 
 namespace vesalius::segmentation {
 namespace {
@@ -58,20 +57,11 @@ class Collector {
   at::Tensor all_;
 };
 
-/// −Σ p log p over classes (nats); of regions, the mean of each one's binary entropy.
-at::Tensor entropy_of(const at::Tensor& p, bool regions) {
-  const auto term = [](const at::Tensor& q) { return q.mul(q.clamp_min(1e-30).log()).neg(); };
-  return regions ? term(p).add(term(p.neg().add(1))).mean(0) : term(p).sum(0);
-}
-
 }  // namespace
 
 NetworkModel::NetworkModel(NetworkPlan plan, std::map<std::string, TensorMap> weights, std::string folder,
                            std::shared_ptr<const NetworkModel> previous)
-    : plan_(std::move(plan)),
-      weights_(std::move(weights)),
-      folder_(std::move(folder)),
-      previous_(std::move(previous)) {
+    : plan_(std::move(plan)), weights_(std::move(weights)), folder_(std::move(folder)), previous_(std::move(previous)) {
   plan_.validate();
   if (plan_.previous_stage.empty() != (previous_ == nullptr))
     throw InvalidArgument("a cascade's model needs the stage before it (plan: previous_stage), and only a cascade's");
@@ -140,12 +130,17 @@ NetworkModel::Runner NetworkModel::make_runner(const std::string& fold, const st
     runner = make_network_runner(plan_.network, weights_.at(fold), device, type);
   else if (plan_.weights == "torchscript")
     runner = make_script_runner((fs::path(folder_) / ("fold_" + fold + ".pt")).string(), device, type);
+  else if (type != at::kFloat)
+    throw InvalidArgument(
+        "an AOTInductor package computes in the precision that it was compiled for; leave precision at "
+        "float32, the type of the tiles that it is given");
   else
     runner = make_package_runner((fs::path(folder_) / ("fold_" + fold + ".pt2")).string(), device);
   return runner;
 }
 
-std::vector<NetworkModel::Runner> NetworkModel::runners(const PredictOptions& options) const {
+std::vector<NetworkModel::Runner> NetworkModel::runners(const PredictOptions& options,
+                                                        const std::string& device) const {
   const at::ScalarType type = type_of(options.precision);
   std::vector<Runner> out;
   const auto& folds = options.folds.empty() ? plan_.folds : options.folds;
@@ -155,7 +150,7 @@ std::vector<NetworkModel::Runner> NetworkModel::runners(const PredictOptions& op
       for (const auto& f : plan_.folds) list += (list.empty() ? "" : ", ") + f;
       throw InvalidArgument("the model has no fold " + fold + "; it has " + list);
     }
-    out.push_back(make_runner(fold, options.device, type));
+    out.push_back(make_runner(fold, device, type));
   }
   return out;
 }
@@ -165,8 +160,8 @@ NetworkModel::Input NetworkModel::prepare(const Image& image, const PredictOptio
   if (image.channels() != channels) {
     std::string list;
     for (const auto& c : plan_.channels) list += (list.empty() ? "" : ", ") + c;
-    throw ShapeError("model \"" + plan_.name + "\" takes an image of " + std::to_string(channels) + " channels (" + list +
-                     "); got " + std::to_string(image.channels()));
+    throw ShapeError("model \"" + plan_.name + "\" takes an image of " + std::to_string(channels) + " channels (" +
+                     list + "); got " + std::to_string(image.channels()));
   }
   const Image here = image.tensor().device().is_cpu() ? image : image.to("cpu");
   if (!previous_) {
@@ -199,6 +194,7 @@ SlidingWindowOptions window_options(const NetworkPlan& plan, const PredictOption
   if (options.mirroring) o.mirror_axes = plan.mirror_axes;
   o.batch = options.batch;
   o.skip_constant = options.skip_background;
+  o.full_batches = plan.weights == "aotinductor";
   return o;
 }
 
@@ -219,11 +215,21 @@ TileNetwork ensemble(const std::vector<NetworkModel::Runner>& runners, bool apar
 
 }  // namespace
 
+std::vector<TileNetwork> NetworkModel::networks(const PredictOptions& options, bool apart) const {
+  const auto& devices = options.devices.empty() ? std::vector<std::string>{options.device} : options.devices;
+  std::vector<TileNetwork> out;
+  for (const auto& device : devices) out.push_back(ensemble(runners(options, device), apart));
+  // One tile is cut and copied while another is computed.
+  if (out.size() == 1 && devices[0].rfind("cuda", 0) == 0) out.push_back(out[0]);
+  return out;
+}
+
 at::Tensor NetworkModel::logits(const Image& image, const PredictOptions& options, Monitor* monitor) const {
+  const auto ready = networks(options, false);
   const Input in = prepare(image, options, monitor);
   Collector collect(1, plan_.network.num_classes, in.image);
-  sliding_window(ensemble(runners(options), false), in.image, 1, plan_.network.num_classes,
-                 window_options(plan_, options), std::ref(collect), monitor);
+  sliding_window(ready, in.image, 1, plan_.network.num_classes, window_options(plan_, options), std::ref(collect),
+                 monitor);
   return collect.all()[0];
 }
 
@@ -242,44 +248,21 @@ Mask NetworkModel::postprocessed(Mask mask) const {
 
 Prediction NetworkModel::predict(const Image& image, const PredictOptions& options, Monitor* monitor) const {
   const at::NoGradGuard no_gradients;
-  const auto networks = runners(options);
+  const auto folds = options.folds.empty() ? plan_.folds.size() : options.folds.size();
   const bool apart = options.disagreement;
-  if (apart && networks.size() < 2)
-    throw InvalidArgument("disagreement compares folds; this model has one");
+  if (apart && folds < 2) throw InvalidArgument("disagreement compares folds; this model has one");
+  const auto ready = networks(options, apart);
+  const auto members = apart ? static_cast<int64_t>(folds) : int64_t{1};
   const Input in = prepare(image, options, monitor);
-  const LabelSet labels = plan_.label_set();
-  const int64_t classes = plan_.network.num_classes;
-  const auto members = apart ? static_cast<int64_t>(networks.size()) : int64_t{1};
-  const SlidingWindowOptions window = window_options(plan_, options);
-  const TileNetwork network = ensemble(networks, apart);
+  ResultPainter painter(in.data.trace, plan_.label_set(), {members, options.probabilities, options.entropy, apart});
+  sliding_window(
+      ready, in.image, members, plan_.network.num_classes, window_options(plan_, options),
+      [&](int64_t first, const at::Tensor& planes) { painter.planes(first, planes); }, monitor);
 
   Prediction out;
-  LabelPainter painter(in.data.trace, labels);
-  const bool whole = options.probabilities || options.entropy || apart;
-  if (!whole) {
-    sliding_window(network, in.image, members, classes, window,
-                   [&](int64_t first, const at::Tensor& planes) { painter.planes(first, planes[0]); }, monitor);
-  } else {
-    Collector collect(members, classes, in.image);
-    sliding_window(network, in.image, members, classes, window, std::ref(collect), monitor);
-    const at::Tensor mean = members > 1 ? collect.all().mean(0) : collect.all()[0];
-    painter.planes(0, mean);
-    const bool regions = labels.has_regions();
-    const Image probabilities = restore_probabilities(mean, in.data.trace, labels);
-    if (options.entropy) out.entropy = Image(entropy_of(probabilities.tensor(), regions), image.geometry());
-    if (apart) {
-      // Mutual information: the entropy of the folds' mean less the mean of their entropies (Gal et al. 2017).
-      at::Tensor average = at::zeros(probabilities.tensor().sizes(), at::kFloat);
-      at::Tensor entropies = at::zeros(average.sizes().slice(1), at::kFloat);
-      for (int64_t m = 0; m < members; ++m) {
-        const at::Tensor p = restore_probabilities(collect.all()[m], in.data.trace, labels).tensor();
-        average.add_(p, 1.0 / static_cast<double>(members));
-        entropies.add_(entropy_of(p, regions), 1.0 / static_cast<double>(members));
-      }
-      out.disagreement = Image(entropy_of(average, regions).sub(entropies).clamp_min(0), image.geometry());
-    }
-    if (options.probabilities) out.probabilities = probabilities;
-  }
+  if (options.probabilities) out.probabilities = Image(painter.probabilities(), image.geometry());
+  if (options.entropy) out.entropy = Image(painter.entropy(), image.geometry());
+  if (apart) out.disagreement = Image(painter.disagreement(), image.geometry());
   Mask mask = postprocessed(painter.finish());
   out.mask = Mask(mask.tensor().to(image.tensor().device()), mask.geometry(), mask.names(), {{"model", plan_.name}});
   return out;

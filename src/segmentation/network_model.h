@@ -11,6 +11,7 @@
 #include <vesalius/segmentation/model.h>
 #include <vesalius/segmentation/network_plan.h>
 #include <vesalius/segmentation/safetensors.h>
+#include <vesalius/segmentation/sliding_window.h>
 
 namespace vesalius::segmentation {
 
@@ -40,7 +41,9 @@ class NetworkModel {
     at::Tensor image;  ///< with the previous stage's one-hot labels
   };
   Input prepare(const Image& image, const PredictOptions& options, Monitor* monitor) const;
-  std::vector<Runner> runners(const PredictOptions& options) const;
+  std::vector<Runner> runners(const PredictOptions& options, const std::string& device) const;
+  /// The folds on each device: their mean, or each `apart`.
+  std::vector<TileNetwork> networks(const PredictOptions& options, bool apart) const;
   Runner make_runner(const std::string& fold, const std::string& device, at::ScalarType type) const;
   Mask postprocessed(Mask mask) const;
 

@@ -9,6 +9,7 @@
 #include <vesalius/core/error.h>
 #include <vesalius/segmentation/network.h>
 
+#include "segmentation/direct_conv.h"
 #include "segmentation/network_model.h"
 
 namespace vesalius::segmentation {
@@ -71,7 +72,7 @@ void check_weights(const NetworkSpec& spec, const TensorMap& given, const std::s
 }
 
 bool channels_last_pays(at::ScalarType type, const std::string& device) {
-  return device.rfind("cuda", 0) == 0 ? type != at::kFloat : true;
+  return device.rfind("cuda", 0) == 0 ? type != at::kFloat : !direct_conv_available(type);
 }
 
 NetworkModel::Runner make_network_runner(const NetworkSpec& spec, const TensorMap& weights, const std::string& device,

@@ -5,12 +5,14 @@
 #include <cmath>
 
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/cat.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 
 #include <vesalius/core/error.h>
+
+#include "segmentation/tile_pipeline.h"
 
 namespace vesalius::segmentation {
 namespace {
@@ -95,22 +97,84 @@ class Accumulator {
     done.div_(weight_.narrow(0, 0, n));
     const int64_t from = std::max(first_, inside.z), to = std::min(next, inside.z + inside.depth);
     if (to > from)
-      consumer(from - inside.z,
-               done.narrow(2, from - first_, to - from).narrow(3, inside.y, inside.height).narrow(4, inside.x, inside.width));
-    const int64_t rest = sum_.size(2) - n;
-    if (rest > 0) {
-      sum_.narrow(2, 0, rest).copy_(sum_.narrow(2, n, rest).clone());
-      weight_.narrow(0, 0, rest).copy_(weight_.narrow(0, n, rest).clone());
-    }
-    sum_.narrow(2, rest, n).zero_();
-    weight_.narrow(0, rest, n).zero_();
+      consumer(from - inside.z, done.narrow(2, from - first_, to - from)
+                                    .narrow(3, inside.y, inside.height)
+                                    .narrow(4, inside.x, inside.width));
+    move_up(sum_.mutable_data_ptr<float>(), sum_.size(0) * sum_.size(1), n);
+    move_up(weight_.mutable_data_ptr<float>(), 1, n);
     first_ = next;
   }
 
  private:
+  /// The planes from the n-th on come to the front, zeros behind them.
+  void move_up(float* data, int64_t maps, int64_t n) const {
+    const int64_t plane = weight_.size(1) * weight_.size(2), depth = weight_.size(0);
+    for (int64_t m = 0; m < maps; ++m, data += depth * plane) {
+      std::copy(data + n * plane, data + depth * plane, data);
+      std::fill(data + (depth - n) * plane, data + depth * plane, 0.0f);
+    }
+  }
+
   at::Tensor sum_, weight_;
   int64_t first_ = 0;
 };
+
+/// Tiles that are computed together; then planes before `release` are finished (0: none are).
+struct Batch {
+  std::vector<Tile> tiles;
+  bool constant = false;  ///< not computed: background
+  int64_t release = 0;
+};
+
+/// The tile of `t` in `padded`, without the first spatial axis in 2D.
+at::Tensor cut_tile(const at::Tensor& padded, const Tile& t, const at::Tensor& weights, bool flat) {
+  const at::Tensor tile =
+      padded.narrow(1, t.z, weights.size(0)).narrow(2, t.y, weights.size(1)).narrow(3, t.x, weights.size(2));
+  return flat ? tile.squeeze(1) : tile;
+}
+
+bool is_constant(const at::Tensor& tile) {
+  const at::Tensor flat = tile.flatten(1);
+  return flat.amax({1}).eq(flat.amin({1})).all().item<bool>();
+}
+
+/// In 3D a batch never reaches over tiles whose planes differ, so that finished planes can leave; in 2D as many slices as a
+/// batch holds wait together.
+std::vector<Batch> plan_batches(const at::Tensor& padded, const at::Tensor& weights, const SlidingWindowOptions& o,
+                                bool flat) {
+  const auto z_starts = tile_starts(padded.size(1), weights.size(0), flat ? 1.0 : o.step);
+  const auto y_starts = tile_starts(padded.size(2), weights.size(1), o.step);
+  const auto x_starts = tile_starts(padded.size(3), weights.size(2), o.step);
+  const int64_t together = flat ? std::min<int64_t>(o.batch, padded.size(1)) : 1;
+  std::vector<Batch> out;
+  Batch waiting;
+  const auto flush = [&] {
+    if (!waiting.tiles.empty()) out.push_back(std::move(waiting));
+    waiting = {};
+  };
+  int64_t held = 0;
+  for (size_t i = 0; i < z_starts.size(); ++i) {
+    for (const int64_t y : y_starts)
+      for (const int64_t x : x_starts) {
+        const Tile t{z_starts[i], y, x};
+        if (o.skip_constant && is_constant(cut_tile(padded, t, weights, flat))) {
+          Batch background;
+          background.tiles = {t};
+          background.constant = true;
+          out.push_back(std::move(background));
+          continue;
+        }
+        waiting.tiles.push_back(t);
+        if (static_cast<int64_t>(waiting.tiles.size()) == o.batch) flush();
+      }
+    const bool last = i + 1 == z_starts.size();
+    if (++held < together && !last) continue;
+    held = 0;
+    flush();
+    out.back().release = last ? padded.size(1) : z_starts[i + 1];
+  }
+  return out;
+}
 
 }  // namespace
 
@@ -141,79 +205,62 @@ at::Tensor gaussian_weights(const std::vector<int64_t>& tile) {
 
 void sliding_window(const TileNetwork& network, const at::Tensor& image, int64_t members, int64_t num_classes,
                     const SlidingWindowOptions& o, const PlaneConsumer& consumer, Monitor* monitor) {
+  sliding_window(std::vector<TileNetwork>{network}, image, members, num_classes, o, consumer, monitor);
+}
+
+void sliding_window(const std::vector<TileNetwork>& networks, const at::Tensor& image, int64_t members,
+                    int64_t num_classes, const SlidingWindowOptions& o, const PlaneConsumer& consumer,
+                    Monitor* monitor) {
   validate(image, members, num_classes, o);
+  if (networks.empty()) throw InvalidArgument("sliding window: at least one network, or device, is needed");
   const at::NoGradGuard no_gradients;
   const bool flat = o.patch.size() == 2;
   // Pad to the patch, half on each side (the smaller half in front).
   const int64_t depth = flat ? 1 : o.patch[0], height = o.patch[flat ? 0 : 1], width = o.patch[flat ? 1 : 2];
   const auto missing = [](int64_t have, int64_t want) { return std::max<int64_t>(0, want - have); };
-  const int64_t dz = missing(image.size(1), depth), dy = missing(image.size(2), height), dx = missing(image.size(3), width);
+  const int64_t dz = missing(image.size(1), depth), dy = missing(image.size(2), height),
+                dx = missing(image.size(3), width);
   const at::Tensor padded =
       dz + dy + dx == 0 ? image
                         : at::constant_pad_nd(image, {dx / 2, dx - dx / 2, dy / 2, dy - dy / 2, dz / 2, dz - dz / 2});
   const Box inside{dz / 2, image.size(1), dy / 2, image.size(2), dx / 2, image.size(3)};
-  const auto z_starts = flat ? tile_starts(padded.size(1), 1, 1.0) : tile_starts(padded.size(1), depth, o.step);
-  const auto y_starts = tile_starts(padded.size(2), height, o.step);
-  const auto x_starts = tile_starts(padded.size(3), width, o.step);
 
   at::Tensor weights = o.gaussian ? gaussian_weights(o.patch) : at::zeros(o.patch, at::kFloat).add_(1.0);
   weights = weights.view({depth, height, width});
+  const auto batches = plan_batches(padded, weights, o, flat);
   Accumulator sums(members, num_classes, flat ? std::min<int64_t>(o.batch, padded.size(1)) : depth, padded.size(2),
                    padded.size(3));
-  const int64_t total = static_cast<int64_t>(z_starts.size() * y_starts.size() * x_starts.size());
-  int64_t done = 0;
+  int64_t total = 0, done = 0;
+  for (const Batch& batch : batches) total += static_cast<int64_t>(batch.tiles.size());
 
-  std::vector<Tile> waiting;
-  const auto flush = [&] {
-    if (waiting.empty()) return;
-    std::vector<at::Tensor> cut;
-    for (const Tile& t : waiting) {
-      at::Tensor tile = padded.narrow(1, t.z, depth).narrow(2, t.y, height).narrow(3, t.x, width);
-      cut.push_back((flat ? tile.squeeze(1) : tile).unsqueeze(0));
-    }
-    const auto logits = with_mirroring(network, at::cat(cut), o.mirror_axes);
-    for (size_t m = 0; m < logits.size(); ++m) {
-      const at::Tensor own = logits[m].to(at::kCPU, at::kFloat);
-      for (size_t i = 0; i < waiting.size(); ++i)
-        sums.add(static_cast<int64_t>(m), flat ? own[static_cast<int64_t>(i)].unsqueeze(1) : own[static_cast<int64_t>(i)],
-                 weights, waiting[i]);
-    }
-    done += static_cast<int64_t>(waiting.size());
-    waiting.clear();
-    step(monitor, done, total, "tiles");
+  const auto cut = [&](int64_t i) {
+    const Batch& batch = batches[static_cast<size_t>(i)];
+    if (batch.constant) return at::Tensor();
+    std::vector<at::Tensor> tiles;
+    for (const Tile& t : batch.tiles) tiles.push_back(cut_tile(padded, t, weights, flat));
+    while (o.full_batches && static_cast<int64_t>(tiles.size()) < o.batch) tiles.push_back(tiles.back());
+    return at::stack(tiles);
   };
-  const auto skip = [&](const Tile& t) {
-    at::Tensor logits = at::zeros({num_classes, depth, height, width}, at::kFloat).fill_(-o.background_logit);
-    logits[0].fill_(o.background_logit);
-    for (int64_t m = 0; m < members; ++m) sums.add(m, logits, weights, t);
-    ++done;
+  const auto compute = [&](const TileNetwork& network, const at::Tensor& tiles) {
+    return tiles.defined() ? with_mirroring(network, tiles, o.mirror_axes) : std::vector<at::Tensor>();
   };
-
-  int64_t held = 0;  // 2D: slices in the accumulator's window
-  for (size_t i = 0; i < z_starts.size(); ++i) {
-    for (const int64_t y : y_starts)
-      for (const int64_t x : x_starts) {
-        const Tile t{z_starts[i], y, x};
-        if (o.skip_constant) {
-          const at::Tensor tile = padded.narrow(1, t.z, depth).narrow(2, t.y, height).narrow(3, t.x, width).flatten(1);
-          if (tile.amax({1}).eq(tile.amin({1})).all().item<bool>()) {
-            skip(t);
-            continue;
-          }
-        }
-        waiting.push_back(t);
-        // 3D: a batch never reaches over tiles whose planes differ, so that finished planes can leave.
-        if (static_cast<int64_t>(waiting.size()) == o.batch) flush();
-      }
-    const bool last = i + 1 == z_starts.size();
-    if (flat) {
-      // Several slices wait together for a full batch; the window holds as many.
-      if (++held < std::min<int64_t>(o.batch, padded.size(1)) && !last) continue;
-      held = 0;
-    }
-    flush();
-    sums.release(last ? padded.size(1) : z_starts[i + 1], inside, consumer);
+  at::Tensor background;
+  if (o.skip_constant) {
+    background = at::zeros({num_classes, depth, height, width}, at::kFloat).fill_(-o.background_logit);
+    background[0].fill_(o.background_logit);
   }
+  const auto add = [&](int64_t i, const std::vector<at::Tensor>& logits) {
+    const Batch& batch = batches[static_cast<size_t>(i)];
+    for (int64_t m = 0; m < members; ++m)
+      for (size_t t = 0; t < batch.tiles.size(); ++t) {
+        const at::Tensor own = batch.constant ? background : logits[static_cast<size_t>(m)][static_cast<int64_t>(t)];
+        sums.add(m, flat && !batch.constant ? own.unsqueeze(1) : own, weights, batch.tiles[t]);
+      }
+    done += static_cast<int64_t>(batch.tiles.size());
+    step(monitor, done, total, "tiles");
+    if (batch.release > 0) sums.release(batch.release, inside, consumer);
+  };
+  detail::run_batches(networks, static_cast<int64_t>(batches.size()), cut, compute, add, monitor);
 }
 
 }  // namespace vesalius::segmentation

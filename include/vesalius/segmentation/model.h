@@ -82,6 +82,7 @@ struct PredictOptions {
   int64_t batch = 2;                   ///< tiles at once
   std::string precision = "float32";   ///< float32, bfloat16, float16
   std::string device = "cpu";          ///< where the network runs
+  std::vector<std::string> devices;    ///< several, each with a thread of its own; empty: `device`
   bool skip_background = false;        ///< tiles of one constant value aren't computed: they are background
   std::vector<std::string> folds;      ///< empty: all of them
   bool probabilities = false, entropy = false, disagreement = false;  ///< what is wanted besides the mask

@@ -21,6 +21,7 @@ struct SlidingWindowOptions {
   int64_t batch = 2;           ///< tiles at once
   bool skip_constant = false;  ///< tiles whose voxels are all equal aren't computed: channel 0 wins there
   double background_logit = 10.0;  ///< of channel 0 in skipped tiles; the others get its negative
+  bool full_batches = false;  ///< the last tile is repeated where a batch would be smaller: programs made for one size
 };
 
 /// Logits of tiles: `[b, c, …]` → one `[b, k, …]` a member of the ensemble.
@@ -37,6 +38,13 @@ VESALIUS_API at::Tensor gaussian_weights(const std::vector<int64_t>& tile);
 /// @param members how many tensors the network gives.
 /// @throws InvalidArgument for options that make no sense; ShapeError; Cancelled.
 VESALIUS_API void sliding_window(const TileNetwork& network, const at::Tensor& image, int64_t members,
+                                 int64_t num_classes, const SlidingWindowOptions& options,
+                                 const PlaneConsumer& consumer, Monitor* monitor = nullptr);
+
+/// The same with several networks that compute alike, such as one model on several devices: each has a thread, batches go to
+/// whichever is free, and their sums are added in the order of one network, so that the result is the same bit for bit where
+/// the networks' are.
+VESALIUS_API void sliding_window(const std::vector<TileNetwork>& networks, const at::Tensor& image, int64_t members,
                                  int64_t num_classes, const SlidingWindowOptions& options,
                                  const PlaneConsumer& consumer, Monitor* monitor = nullptr);
 

@@ -159,7 +159,7 @@ class Model:
         step: float | None = None,
         batch: int = 2,
         precision: str = "float32",
-        device: str = "cpu",
+        device: str | Sequence[str] = "cpu",
         skip_background: bool = False,
         folds: Sequence[str] | None = None,
         probabilities: bool = False,
@@ -186,8 +186,9 @@ class Model:
             Tiles at once.
         precision : "float32", "bfloat16" or "float16"
             bfloat16 is 2 to 4 times quicker on processors with avx512_bf16.
-        device : str
-            Where the network runs.
+        device : str, or several
+            Where the network runs. Of several each has a thread; tiles go to whichever is free, and the result is that of one
+            (bit for bit on devices that compute alike).
         skip_background : bool
             Tiles of one constant value aren't computed: they are background.
         folds : names of the folds to use; None: all
@@ -232,16 +233,21 @@ class Model:
         return result
 
     def logits(self, image: Image, *, mirroring: bool = True, step: float | None = None, batch: int = 2,
-               precision: str = "float32", device: str = "cpu", folds: Sequence[str] | None = None) -> torch.Tensor:  # fmt: skip
+               precision: str = "float32", device: str | Sequence[str] = "cpu",
+               folds: Sequence[str] | None = None) -> torch.Tensor:  # fmt: skip
         """Mean logits of the folds ``[k, z, y, x]`` on the prepared (transposed, cropped, resampled) grid."""
         return self._core.logits(image, self._options(mirroring, step, batch, precision, device, False, folds))
 
     @staticmethod
-    def _options(mirroring: bool, step: float | None, batch: int, precision: str, device: str, skip: bool,
+    def _options(mirroring: bool, step: float | None, batch: int, precision: str, device: str | Sequence[str], skip: bool,
                  folds: Sequence[str] | None) -> _c.PredictOptions:  # fmt: skip
         options = _c.PredictOptions()
         options.mirroring, options.step, options.batch = mirroring, 0.0 if step is None else float(step), int(batch)
-        options.precision, options.device, options.skip_background = precision, device, skip
+        options.precision, options.skip_background = precision, skip
+        devices = [device] if isinstance(device, str) else [str(d) for d in device]
+        if not devices:
+            raise InvalidArgument('device is a name such as "cpu" or "cuda:0", or a list of at least one')
+        options.device, options.devices = devices[0], devices
         options.folds = [str(fold) for fold in folds or ()]
         if step is not None and not 0 < step <= 1:
             raise InvalidArgument(f"step lies in (0, 1]; got {step}")

@@ -448,3 +448,81 @@ def test_progress_and_cancel() -> None:
 
     with pytest.raises(KeyError, match="enough"):
         model.predict(image, progress=stop)
+
+
+def test_several_devices_give_the_same_bits() -> None:
+    """Invariant: two threads on the CPU give what one gives bit for bit, whatever the order in which tiles are ready; an
+    exception in one of them comes through."""
+    model, image = _model(folds=2), _image((21, 18, 30))
+    for options in ({}, {"precision": "bfloat16"}, {"batch": 1, "skip_background": True}):
+        one = model.predict(image, probabilities=True, entropy=True, disagreement=True, **options)
+        for devices in (["cpu", "cpu"], ("cpu", "cpu", "cpu")):
+            several = model.predict(
+                image, probabilities=True, entropy=True, disagreement=True, device=devices, **options
+            )
+            assert torch.equal(several.mask.tensor, one.mask.tensor)
+            for name in ("probabilities", "entropy", "disagreement"):
+                assert torch.equal(getattr(several, name).tensor, getattr(one, name).tensor), name
+    assert torch.equal(model.logits(image, device=["cpu", "cpu"]), model.logits(image))
+    with pytest.raises(vs.InvalidArgument, match="device"):
+        model.predict(image, device=[])
+    seen: list[int] = []
+
+    def stop(done: int, total: int, what: str) -> None:
+        seen.append(done)
+        if len(seen) == 3:
+            raise KeyError("enough")
+
+    with pytest.raises(KeyError, match="enough"):
+        model.predict(image, device=["cpu", "cpu"], progress=stop)
+    with pytest.raises((vs.Error, RuntimeError)):
+        model.predict(image, device=["cpu", "cuda:99"])
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_torchscript_in_halves(tmp_path: Path, precision: str) -> None:
+    """Oracle: the scripted network in float32, to the type's rounding."""
+    theirs = monai_nets.UNet(3, 1, 3, (8, 16), (2,), num_res_units=1).eval()
+    plan = NetworkPlan(**(PLAN | {"network": "unet", "network_features_per_stage": [8, 16],
+                                  "network_n_conv_per_stage": [1], "weights": "torchscript"}))  # fmt: skip
+    (tmp_path / "plan.yaml").write_text(plan.to_yaml())
+    torch.jit.trace(theirs, torch.randn(2, 1, 8, 8, 8)).save(str(tmp_path / "fold_0.pt"))
+    model, image = Model.load(tmp_path, trusted=True), _image()
+    low, full = model.logits(image, precision=precision), model.logits(image)
+    assert low.dtype == torch.float32 and not torch.equal(low, full)
+    torch.testing.assert_close(low, full, atol=0.05, rtol=0.05)
+
+
+def test_float16_is_close() -> None:
+    """Oracle: the same in float32."""
+    model, image = _model(), _image()
+    torch.testing.assert_close(model.logits(image, precision="float16"), model.logits(image), atol=0.02, rtol=0.02)
+
+
+def test_aotinductor_bundle(tmp_path: Path) -> None:
+    """Oracle: the exported MONAI network's own weights in our network. The package is compiled for batches of two, and the image's
+    tiles don't divide by that."""
+    theirs = monai_nets.UNet(3, 1, 3, (4, 8), (2,)).eval()
+    plan = NetworkPlan(**(PLAN | {"network": "unet", "network_features_per_stage": [4, 8],
+                                  "network_n_conv_per_stage": [0]}))  # fmt: skip
+    Model(plan, theirs.state_dict(), card="x").save(tmp_path / "weights")
+    package = tmp_path / "package"
+    package.mkdir()
+    with torch.no_grad():
+        program = torch.export.export(theirs, (torch.randn(2, 1, 8, 8, 8),))
+        torch._inductor.aoti_compile_and_package(program, package_path=str(package / "fold_0.pt2"))
+    (package / "plan.yaml").write_text(plan.replace(weights="aotinductor").to_yaml())
+    with pytest.raises(vs.NotSupported, match="trusted=True"):
+        Model.load(package)
+    model, image = Model.load(package, trusted=True), _image()
+    expected = Model.load(tmp_path / "weights").logits(image)
+    torch.testing.assert_close(model.logits(image), expected, atol=1e-5, rtol=1e-4)
+    assert torch.equal(model.logits(image, device=["cpu", "cpu"]), model.logits(image))
+    model.save(tmp_path / "copy")
+    again = Model.load(tmp_path / "copy", trusted=True)
+    assert torch.equal(again.predict(image).tensor, model.predict(image).tensor)
+    with pytest.raises(vs.InvalidArgument, match="precision"):
+        model.predict(image, precision="bfloat16")
+    (package / "fold_0.pt2").write_bytes(b"nonsense")
+    with pytest.raises(vs.FormatError, match="no AOTInductor"):
+        Model.load(package, trusted=True).predict(image)

@@ -297,12 +297,15 @@ def test_fused_norm_and_activation(kind: str, layout: torch.memory_format, dtype
     y = x_in.detach().float().requires_grad_()
     w, b = weight.detach().float().requires_grad_(), bias.detach().float().requires_grad_()
     expected = nn.functional.leaky_relu(expected_norm(y, w, b), slope)
-    tolerance = {"atol": 3e-5, "rtol": 1e-4} if dtype == torch.float32 else {"atol": 0.05, "rtol": 0.03}
+    # bfloat16: the convolution under it rounds sums of four inputs (Winograd), here of a mean of 20
+    tolerance = {"atol": 3e-5, "rtol": 1e-4} if dtype == torch.float32 else {"atol": 0.1, "rtol": 0.03}
     torch.testing.assert_close(seen["o"].float(), expected, **tolerance)
     g = torch.randn(expected.shape)
     expected.backward(g)
     seen["o"].backward(g.to(dtype))
-    torch.testing.assert_close(x_in.grad.float(), y.grad, **tolerance)
+    # rounding may turn the activation's slope where it bends
+    sure = torch.ones_like(y, dtype=torch.bool) if dtype == torch.float32 else expected_norm(y, w, b).abs() > 0.2
+    torch.testing.assert_close(x_in.grad.float()[sure], y.grad[sure], **tolerance)
     if dtype == torch.float32:
         torch.testing.assert_close(weight.grad, w.grad, atol=1e-3, rtol=1e-4)
         torch.testing.assert_close(bias.grad, b.grad, atol=1e-3, rtol=1e-4)
