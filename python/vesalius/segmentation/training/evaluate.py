@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,7 +15,9 @@ import torch
 from ..._vesalius.core import Mask
 from ..._vesalius.image import largest_component
 from ..planning import Dataset, LabelSet, load_case, restore
-from .trainer import Trainer
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
 
 
 def dice(prediction: torch.Tensor, reference: torch.Tensor, numbers: Sequence[int]) -> float:
@@ -24,6 +26,22 @@ def dice(prediction: torch.Tensor, reference: torch.Tensor, numbers: Sequence[in
     p, r = torch.isin(prediction.long(), values), torch.isin(reference.long(), values)
     total = int(p.sum()) + int(r.sum())
     return 2 * int((p & r).sum()) / total if total else math.nan
+
+
+def overlap(logits: torch.Tensor, target: torch.Tensor, mask: torch.Tensor | None, labels: LabelSet) -> torch.Tensor:
+    """[2, classes or regions] of a batch: voxels where prediction and reference agree, and the sum of both's sizes."""
+    axes = [0, *range(2, logits.dim())]
+    if labels.has_regions:
+        predicted, reference = logits > 0, target > 0.5
+    else:
+        chosen = logits.argmax(1)
+        keep = torch.ones_like(target, dtype=torch.bool) if labels.ignore is None else target != labels.ignore
+        classes = range(1, logits.shape[1])
+        predicted = torch.stack([(chosen == k) & keep for k in classes], 1)
+        reference = torch.stack([(target == k) & keep for k in classes], 1)
+    if mask is not None:
+        predicted, reference = predicted & mask, reference & mask
+    return torch.stack([(predicted & reference).sum(axes), predicted.sum(axes) + reference.sum(axes)]).double().cpu()
 
 
 def summarise(cases: Mapping[str, Sequence[float]], names: Sequence[str]) -> dict[str, Any]:

@@ -22,25 +22,10 @@ from ..planning import LabelSet, Plans
 from . import checkpoints, figures, reporting, schedule
 from .batches import Batches, ByEpoch, make_batches
 from .cascade import AnyCase, CascadeCase, network_input, previous_labels
+from .evaluate import overlap
 from .processes import distributed
 from .settings import TrainingSettings, choose_precision, make_optimizer, network_spec
 from .weights import WeightAverage, freeze, load_pretrained
-
-
-def overlap(logits: torch.Tensor, target: torch.Tensor, mask: torch.Tensor | None, labels: LabelSet) -> torch.Tensor:
-    """[2, classes or regions] of a batch: voxels where prediction and reference agree, and the sum of both's sizes."""
-    axes = [0, *range(2, logits.dim())]
-    if labels.has_regions:
-        predicted, reference = logits > 0, target > 0.5
-    else:
-        chosen = logits.argmax(1)
-        keep = torch.ones_like(target, dtype=torch.bool) if labels.ignore is None else target != labels.ignore
-        classes = range(1, logits.shape[1])
-        predicted = torch.stack([(chosen == k) & keep for k in classes], 1)
-        reference = torch.stack([(target == k) & keep for k in classes], 1)
-    if mask is not None:
-        predicted, reference = predicted & mask, reference & mask
-    return torch.stack([(predicted & reference).sum(axes), predicted.sum(axes) + reference.sum(axes)]).double().cpu()
 
 
 class Trainer:
