@@ -12,6 +12,7 @@ import torch
 import vesalius as vs
 from vesalius import segmentation as seg
 
+HIPPOCAMPUS = Path(__file__).parents[2] / "data" / "segmentation" / "hippocampus"
 CHANNELS = ["MRI", "CT", "noNorm", "rescale_to_0_1"]
 
 
@@ -49,3 +50,18 @@ def _make_dataset(root: Path, *, spacing, labels=None, shape=(20, 40, 36), n=2, 
 @pytest.fixture(scope="session")
 def make_dataset() -> Callable[..., seg.Dataset]:
     return _make_dataset
+
+
+@pytest.fixture(scope="session")
+def plans() -> seg.Plans:
+    """A tiny network, so that the tests take seconds."""
+    data = seg.open_dataset(HIPPOCAMPUS, label_names=["anterior", "posterior"])
+    text = json.loads(
+        seg.plan(data, fingerprint=seg.fingerprint(data, foreground_samples=1000), preset="small").to_json()
+    )
+    config = text["configurations"]["3d_fullres"]
+    config["patch_size"], config["batch_size"] = [16, 24, 16], 2
+    network = config["architecture"]["arch_kwargs"]
+    network.update(n_stages=3, features_per_stage=[4, 8, 8], kernel_sizes=[[3] * 3] * 3)
+    network.update(strides=[[1] * 3, [2] * 3, [2] * 3], n_conv_per_stage=[1] * 3, n_conv_per_stage_decoder=[1] * 2)
+    return seg.Plans.from_json(json.dumps(text))
