@@ -52,35 +52,10 @@ Features empty_features(const Settings& settings) {
   return features;
 }
 
-/// `features` with the values of `roi`.
-Features filled(Features features, const Roi& roi, int64_t label, Monitor* monitor) {
-  features.label = label;
-  features.morphological_voxels = roi.morphological_voxels();
-  features.intensity_voxels = static_cast<int64_t>(roi.voxels().size());
-  const auto families = chosen_families(features.settings);
-  const int64_t total = static_cast<int64_t>(families.size()) + 1;
-  int64_t done = 1;
-  features.values.reserve(features.columns.size());
-  for (const Family* family : families) {
-    step(monitor, done++, total, std::string(family->info.name));
-    for (const Variant& variant : family->variants(features.settings))
-      for (const Value& value : family->compute(roi, variant)) {
-        const bool finite = std::isfinite(value.value);
-        if (!finite)
-          features.reasons[features.columns[features.values.size()].name] =
-              value.reason ? value.reason
-                           : "the result, or a sum on the way to it, is beyond the numbers that float64 holds";
-        features.values.push_back(finite ? value.value : std::numeric_limits<double>::quiet_NaN());
-      }
-  }
-  step(monitor, total, total, "done");
-  return features;
-}
-
 /// What the workers ask: only the caller's thread reports to the caller's monitor and asks it.
 class Shared : public Monitor {
  public:
-  explicit Shared(Monitor* monitor) : monitor_(monitor) {}
+  explicit Shared(Monitor* monitor, int64_t done = 0) : monitor_(monitor), done_(done) {}
   bool cancelled() override {
     if (!stop_ && is_callers() && monitor_->cancelled()) stop_ = true;
     return stop_;
@@ -96,8 +71,82 @@ class Shared : public Monitor {
   Monitor* monitor_;
   const std::thread::id caller_ = std::this_thread::get_id();
   std::atomic<bool> stop_ = false;
-  std::atomic<int64_t> done_ = 0;
+  std::atomic<int64_t> done_;
 };
+
+/// The values of one family, in the order of its columns.
+std::vector<Value> values_of(const Family& family, const Roi& roi) {
+  std::vector<Value> out;
+  for (const Variant& variant : family.variants(roi.settings()))
+    for (const Value& value : family.compute(roi, variant)) out.push_back(value);
+  return out;
+}
+
+/// Those that share their work among the cores: they come first, one by one, where there are many cores.
+bool is_wide(const Family& family) { return family.info.name == "morphology" || family.info.name == "local_intensity"; }
+
+/// Those that find what another family made, and would wait for it if they were begun at the same time.
+bool is_second(const Family& family) { return family.info.name == "gldzm" || family.info.name == "ngldm"; }
+
+/// `work(k)` for each of `tasks`, one after the other in each of the threads. The first one's error is thrown.
+template <class Work>
+void share_out(const std::vector<size_t>& tasks, Shared& shared, const Work& work) {
+  std::vector<std::exception_ptr> errors(tasks.size());
+  std::atomic<size_t> next = 0;
+  const int64_t threads = std::min<int64_t>(at::get_num_threads(), tasks.size());
+  at::parallel_for(0, threads, 1, [&](int64_t, int64_t) {
+    for (size_t at = next++; at < tasks.size(); at = next++) try {
+        step(&shared, static_cast<int64_t>(at), static_cast<int64_t>(tasks.size()));
+        work(tasks[at]);
+      } catch (...) {
+        errors[at] = std::current_exception();
+        shared.stop();
+      }
+  });
+  std::exception_ptr stopped;
+  for (const auto& error : errors) try {
+      if (error) std::rethrow_exception(error);
+    } catch (const Cancelled&) {  // it may be that of those that were stopped by another's error
+      stopped = std::current_exception();
+    }
+  if (stopped) std::rethrow_exception(stopped);
+}
+
+/// `features` with the values of `roi`. Families of a large region are worked on at the same time.
+Features filled(Features features, const Roi& roi, int64_t label, Monitor* monitor) {
+  constexpr size_t kLarge = 4000;  // voxels: less than a millisecond's work
+  features.label = label;
+  features.morphological_voxels = roi.morphological_voxels();
+  features.intensity_voxels = static_cast<int64_t>(roi.voxels().size());
+  const auto families = chosen_families(features.settings);
+  const int64_t total = static_cast<int64_t>(families.size()) + 1;
+  std::vector<std::vector<Value>> found(families.size());
+  std::vector<size_t> one_by_one, together;
+  const int64_t threads = at::get_num_threads();
+  const bool split = threads > 1 && !at::in_parallel_region() && roi.voxels().size() >= kLarge && roi.device().is_cpu();
+  for (size_t k = 0; k < families.size(); ++k)
+    (split && (threads < 4 || !is_wide(*families[k])) ? together : one_by_one).push_back(k);
+  Shared shared(monitor, 1);
+  const auto work = [&](size_t k) {
+    found[k] = values_of(*families[k], roi);
+    shared.report_done(total, std::string(families[k]->info.name));
+  };
+  for (const size_t k : one_by_one) step(&shared, static_cast<int64_t>(k), total), work(k);
+  std::ranges::stable_partition(together, [&](size_t k) { return !is_second(*families[k]); });
+  if (!together.empty()) share_out(together, shared, work);
+  features.values.reserve(features.columns.size());
+  for (const auto& values : found)
+    for (const Value& value : values) {
+      const bool finite = std::isfinite(value.value);
+      if (!finite)
+        features.reasons[features.columns[features.values.size()].name] =
+            value.reason ? value.reason
+                         : "the result, or a sum on the way to it, is beyond the numbers that float64 holds";
+      features.values.push_back(finite ? value.value : std::numeric_limits<double>::quiet_NaN());
+    }
+  step(monitor, total, total, "done");
+  return features;
+}
 
 /// Calls `work(i, monitor)` for 0 … count - 1, the heaviest first. Where there are as many as cores, each is one thread's;
 /// else one after the other, each with all cores. All are tried; then the first one's error is thrown, whatever the threads.

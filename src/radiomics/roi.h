@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <variant>
@@ -67,7 +68,7 @@ struct Surroundings {
 };
 
 /// A region ready for features: cropped, interpolated, re-segmented. What several families need is made once,
-/// when first asked for; one thread uses a Roi at a time.
+/// when first asked for; several threads may use a Roi.
 class Roi {
  public:
   /// Processing in IBSI's order. Throws as `extract` does.
@@ -90,12 +91,16 @@ class Roi {
   const detail::Distribution& distribution() const {
     return cached<detail::Distribution>("distribution", [&] { return detail::describe(voxels_); });
   }
-  /// What several families or variants are made of: made once for each `key`.
+  /// What several families or variants are made of: made once for each `key`, by the thread that asks first; others wait.
   template <class T, class Make>
   const T& cached(const std::string& key, const Make& make) const {
-    std::shared_ptr<void>& slot = cache_[key];
-    if (!slot) slot = std::make_shared<T>(make());
-    return *static_cast<const T*>(slot.get());
+    Slot* slot;
+    {
+      const std::lock_guard lock(mutex_);
+      slot = &cache_[key];
+    }
+    std::call_once(slot->made, [&] { slot->value = std::make_shared<T>(make()); });
+    return *static_cast<const T*>(slot->value.get());
   }
   /// The image in the region's box and `margin` voxels around, as far as the image goes. Made on each call.
   Surroundings surroundings(const Index3& margin) const;
@@ -116,7 +121,12 @@ class Roi {
   std::vector<double> voxels_;
   int64_t morphological_voxels_ = 0;
   std::vector<detail::RowRange> ranges_;
-  mutable std::map<std::string, std::shared_ptr<void>> cache_;
+  struct Slot {
+    std::once_flag made;
+    std::shared_ptr<void> value;
+  };
+  mutable std::mutex mutex_;
+  mutable std::map<std::string, Slot> cache_;
 };
 
 }  // namespace vesalius::radiomics

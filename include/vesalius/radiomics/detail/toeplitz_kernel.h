@@ -11,7 +11,7 @@
 namespace vesalius::radiomics::detail {
 
 /// Up to so many elements, forms over a symmetric Toeplitz matrix are quicker pair by pair than by Fourier transforms.
-inline constexpr int64_t kMostDirect = 48;
+inline constexpr int64_t kMostDirect = 64;
 
 /// Re Σ_jk w(|j - k|) conj(a_j) b_k for (a, b) = (f, f), (m, m) and (q, m); elements are `stride` apart, those of w `wide`; n ≤
 /// kMostDirect. The matrix maps signals that are even about their middle to such, and odd ones to odd ones: each half
