@@ -11,6 +11,7 @@
 
 #include <vesalius/core/error.h>
 
+#include "outcome/brier_lanes.h"
 #include "outcome/common.h"
 #include "outcome/over_time.h"
 
@@ -19,7 +20,8 @@ namespace vesalius::outcome {
 namespace {
 
 constexpr double kNoScore = std::numeric_limits<double>::quiet_NaN();
-constexpr int64_t kTimesAtOnce = 16;  // two cache lines of each row of predictions
+constexpr int64_t kTimesAtOnce = 8;
+constexpr size_t kBlocksAtOnce = 2;  // of so many times each
 
 /// What all times share: sums over the first places, and the risk of everyone, which is Kaplan-Meier's or Aalen-Johansen's.
 struct Sums {
@@ -61,89 +63,101 @@ double null_score(const OverTime& data, const Sums& sums, double t) {
          data.cohort.total;
 }
 
-struct Score {
-  double brier = kNoScore, null = kNoScore, error = kNoScore, scaled_error = kNoScore;
-};
-
-/// One time; `risk` by place. Fills the influences by place of the score and of the null model's.
-Score score_at(const OverTime& data, const Sums& sums, double t, const double* risk, std::span<double> influence,
-               std::span<double> null_influence) {
-  const auto& cohort = data.cohort;
-  const int64_t n = cohort.size(), upto = cohort.upto(t);
-  const double survived = upto < n ? 1 / data.censoring.at(t) : 0.0, scale = 1 / cohort.total;
-  const double p = sums.risk[upto], hit = (1 - p) * (1 - p), miss = p * p;
-  Score out;
-  out.null = null_score(data, sums, t);
-  double sum = 0, late = 0;
-  std::vector<double> load(data.censoring.curve.time.size() + 1, 0.0), null_load(load.size(), 0.0);
-  for (int64_t i = 0; i < upto; ++i) {
-    const bool is_case = cohort.status[i] == 1;
-    const double distance = (is_case ? 1.0 : 0.0) - risk[i], weight = scale * data.inverse[i];
-    influence[i] = weight * distance * distance;
-    null_influence[i] = weight * (is_case ? hit : miss);
-    sum += influence[i];
-    load[data.position[i]] += influence[i];
-    null_load[data.position[i]] += null_influence[i];
-  }
-  for (int64_t i = upto; i < n; ++i) {
-    const double weight = scale * survived * cohort.weight[i];
-    influence[i] = weight * risk[i] * risk[i];
-    null_influence[i] = weight * miss;
-    late += influence[i];
-  }
-  out.brier = sum + late;
-  if (upto < n) {
-    const int64_t now = data.censoring.curve.upto(t);
-    load[now] += late;
-    null_load[now] += scale * survived * cohort.at_risk[upto] * miss;
-  }
-  const double mean = scale * out.brier, null_mean = scale * out.null;
-  double variance = 0, scaled_variance = 0;
-  const double slope = out.null > 0 ? out.brier / out.null : 0.0;
-  const auto finish = [&](int64_t i, double move, double null_move) {
-    influence[i] += cohort.weight[i] * (move - mean);
-    null_influence[i] += cohort.weight[i] * (null_move - null_mean);
-    variance += influence[i] * influence[i];
-    const double scaled = slope * null_influence[i] - influence[i];
-    scaled_variance += scaled * scaled;
-  };
-  if (data.censoring.own) {
-    const auto& moves = data.moves;
-    std::vector<double> own, gone, null_own, null_gone;
-    moves.terms(load, own, gone);
-    moves.terms(null_load, null_own, null_gone);
-    for (int64_t i = 0; i < n; ++i)
-      finish(i, own[moves.fall[i]] - gone[moves.risk[i]], null_own[moves.fall[i]] - null_gone[moves.risk[i]]);
-  } else {
-    for (int64_t i = 0; i < n; ++i) finish(i, 0, 0);
-  }
-  if (data.members > 1) {
-    const double factor = static_cast<double>(data.members) / static_cast<double>(data.members - 1);
-    out.error = std::sqrt(factor * variance);
-    if (out.null > 0) out.scaled_error = std::sqrt(factor * scaled_variance) / out.null;
-  }
-  return out;
+[[noreturn]] void throw_no_probability(const at::Tensor& predicted) {
+  const auto finite = checked_matrix(predicted, {});  // says where the NaN are
+  for (double p : span_of(finite))
+    if (p < -1e-9 || p > 1 + 1e-9)
+      throw InvalidArgument("predictions must be probabilities, 0 to 1; one is " + number(p) +
+                            ". Of a risk score or a linear predictor make survival curves first");
+  throw InvalidArgument("predictions must be probabilities, 0 to 1");
 }
 
-/// Columns [first, end) of the predictions as risks, each by place; false if one is no probability.
-bool gather(const OverTime& data, const at::Tensor& predicted, bool survival, int64_t first, int64_t end,
-            std::vector<double>& block) {
+/// What eight times give, with room for their work.
+struct Block {
+  double brier[kTimesAtOnce], null[kTimesAtOnce], error[kTimesAtOnce], scaled_error[kTimesAtOnce];
+  std::vector<double> total, null_total;  ///< [n] by place: influences times their share in the integral
+  std::vector<double> kept;               ///< [n, 8] influences, where asked for
+};
+
+/// Predictions as risks by place, [n, 8] for each block of times [firsts, ends); false if one is no probability. Rows lie at
+/// random in memory: each is read once, for all blocks, and asked for ahead.
+bool gather(const OverTime& data, const at::Tensor& predicted, bool survival, std::span<const int64_t> firsts,
+            std::span<const int64_t> ends, std::vector<std::vector<double>>& risks) {
+  constexpr int64_t kAhead = 12, kLine = 8;
   const int64_t n = data.cohort.size(), width = predicted.size(1);
   const double* from = predicted.const_data_ptr<double>();
+  const double flip = survival ? 1.0 : 0.0, sign = survival ? -1.0 : 1.0;
   std::atomic<bool> right{true};
   at::parallel_for(0, n, 1 << 14, [&](int64_t begin, int64_t stop) {
-    bool all = true;
+    double least = 0, most = 0, check = 0;
     for (int64_t i = begin; i < stop; ++i) {
+      if (i + kAhead < stop) {
+        const double* later = from + data.cohort.order[i + kAhead] * width;
+        for (int64_t k = firsts.front(); k < ends.back(); k += kLine) __builtin_prefetch(later + k);
+      }
       const double* row = from + data.cohort.order[i] * width;
-      for (int64_t k = first; k < end; ++k) {
-        const double p = row[k];
-        all &= p >= -1e-9 && p <= 1 + 1e-9;
-        block[(k - first) * n + i] = survival ? 1 - p : p;
+      for (size_t b = 0; b < firsts.size(); ++b) {
+        double* to = risks[b].data() + i * kTimesAtOnce;
+        for (int64_t k = firsts[b]; k < ends[b]; ++k) {
+          const double p = row[k];
+          least = p < least ? p : least, most = p > most ? p : most, check += p;
+          *to++ = flip + sign * p;
+        }
       }
     }
-    if (!all) right = false;
+    if (!(least >= -1e-9 && most <= 1 + 1e-9 && std::isfinite(check))) right = false;
   });
   return right;
+}
+
+/// Times [first, end) with errors; `risk` by place [n, 8].
+void scores_with_errors(const OverTime& data, const Sums& sums, const std::vector<double>& inverse,
+                        const std::vector<char>& is_case, const std::vector<double>& risk, int64_t first, int64_t end,
+                        const std::vector<double>& share, bool keep, Block& out) {
+  const auto& cohort = data.cohort;
+  const auto& kernel = brier_kernel();
+  const int64_t n = cohort.size(), falls = static_cast<int64_t>(data.censoring.curve.time.size());
+  BrierLanes d;
+  d.n = n, d.weight = cohort.weight.data(), d.inverse = inverse.data(), d.position = data.position.data();
+  d.is_case = is_case.data(), d.fall = data.moves.fall.data(), d.at_risk = data.moves.risk.data(), d.risk = risk.data();
+  double part[kTimesAtOnce] = {}, sum[kTimesAtOnce], late[kTimesAtOnce], null_late[kTimesAtOnce];
+  for (int64_t l = 0; l < kTimesAtOnce; ++l) {
+    const double t = data.times[std::min(first + l, end - 1)];
+    d.upto[l] = cohort.upto(t);
+    d.late_weight[l] = d.upto[l] < n ? 1 / data.censoring.at(t) / cohort.total : 0.0;
+    const double p = sums.risk[d.upto[l]];
+    d.hit[l] = (1 - p) * (1 - p), d.miss[l] = p * p;
+    out.null[l] = null_score(data, sums, t);
+    if (first + l < end) part[l] = share[first + l];
+  }
+  const size_t room = static_cast<size_t>((falls + 1) * kTimesAtOnce);
+  std::vector<double> load(room, 0.0), null_load(room, 0.0), own, gone, null_own, null_gone;
+  kernel.loads(d, load.data(), null_load.data(), sum, late, null_late);
+  for (int64_t l = 0; l < kTimesAtOnce; ++l) {
+    out.brier[l] = sum[l];
+    d.mean[l] = sum[l] / cohort.total, d.null_mean[l] = out.null[l] / cohort.total;
+    d.slope[l] = out.null[l] > 0 ? sum[l] / out.null[l] : 0.0;
+    if (d.upto[l] == n) continue;
+    const int64_t now = data.censoring.curve.upto(data.times[std::min(first + l, end - 1)]);
+    load[now * kTimesAtOnce + l] += late[l], null_load[now * kTimesAtOnce + l] += null_late[l];
+  }
+  if (data.censoring.own) {
+    for (auto* v : {&own, &gone, &null_own, &null_gone}) v->resize(room);
+    const auto &per_fall = data.moves.per_fall, &per_risk = data.moves.per_risk;
+    kernel.moves(falls, per_fall.data(), per_risk.data(), load.data(), own.data(), gone.data());
+    kernel.moves(falls, per_fall.data(), per_risk.data(), null_load.data(), null_own.data(), null_gone.data());
+  }
+  out.total.resize(n), out.null_total.resize(n), out.kept.resize(keep ? risk.size() : 0);
+  double variance[kTimesAtOnce], scaled_variance[kTimesAtOnce];
+  kernel.influences(d, data.censoring.own ? own.data() : nullptr, gone.data(), null_own.data(), null_gone.data(), part,
+                    variance, scaled_variance, out.total.data(), out.null_total.data(),
+                    keep ? out.kept.data() : nullptr);
+  const double factor = static_cast<double>(data.members) / static_cast<double>(data.members - 1);
+  for (int64_t l = 0; l < kTimesAtOnce; ++l) {
+    out.error[l] = data.members > 1 ? std::sqrt(factor * variance[l]) : kNoScore;
+    out.scaled_error[l] =
+        data.members > 1 && out.null[l] > 0 ? std::sqrt(factor * scaled_variance[l]) / out.null[l] : kNoScore;
+  }
 }
 
 /// Scores alone, all times of a row of predictions at once as they lie in memory; false if one is no probability.
@@ -198,15 +212,6 @@ bool scores_by_row(const OverTime& data, const at::Tensor& predicted, bool survi
   return right;
 }
 
-[[noreturn]] void throw_no_probability(const at::Tensor& predicted) {
-  const auto finite = checked_matrix(predicted, {});  // says where the NaN are
-  for (double p : span_of(finite))
-    if (p < -1e-9 || p > 1 + 1e-9)
-      throw InvalidArgument("predictions must be probabilities, 0 to 1; one is " + number(p) +
-                            ". Of a risk score or a linear predictor make survival curves first");
-  throw InvalidArgument("predictions must be probabilities, 0 to 1");
-}
-
 at::Tensor checked_predictions(const at::Tensor& in, int64_t n, int64_t times) {
   if (in.dim() != 2 || in.size(0) != n || in.size(1) != times) {
     std::string shape;
@@ -216,6 +221,67 @@ at::Tensor checked_predictions(const at::Tensor& in, int64_t n, int64_t times) {
   }
   if (in.is_complex()) throw TypeMismatch("predictions must be real; they are complex");
   return in.detach().to(at::TensorOptions().dtype(at::kDouble).device(at::kCPU)).contiguous();
+}
+
+/// All times with errors; returns the share of the integral that has a score. A time without one must not touch the sums:
+/// its share is 0, and what isn't finite in its lane stays there.
+double with_errors(const OverTime& data, const Sums& sums, const at::Tensor& predicted, bool survival,
+                   const std::vector<double>& share, const std::vector<char>& defined, bool keep, BrierCurve& out,
+                   std::vector<double>& total, std::vector<double>& null_total) {
+  const int64_t n = data.cohort.size(), count = static_cast<int64_t>(data.times.size());
+  std::vector<double> inverse(data.inverse);
+  std::vector<char> is_case(static_cast<size_t>(n));
+  for (int64_t i = 0; i < n; ++i) inverse[i] /= data.cohort.total, is_case[i] = data.cohort.status[i] == 1;
+  for (int64_t k = 0; k < count; ++k)
+    for (int64_t i = 0; i < n && !defined[k]; ++i) {
+      const double p = predicted.const_data_ptr<double>()[i * count + k];
+      if (!(p >= -1e-9 && p <= 1 + 1e-9)) throw_no_probability(predicted);
+    }
+  // blocks hold defined times only
+  std::vector<int64_t> firsts;
+  for (int64_t k = 0; k < count; ++k)
+    if (defined[k] && (firsts.empty() || k >= firsts.back() + kTimesAtOnce || !defined[k - 1])) firsts.push_back(k);
+  std::vector<int64_t> ends;
+  for (int64_t first : firsts) {
+    int64_t end = first;
+    while (end < count && end < first + kTimesAtOnce && defined[end]) ++end;
+    ends.push_back(end);
+  }
+  std::vector<Block> blocks(std::min<size_t>(firsts.size(), kBlocksAtOnce));
+  std::vector<std::vector<double>> risks(blocks.size());
+  for (auto& risk : risks) risk.resize(static_cast<size_t>(n * kTimesAtOnce));
+  double covered = 0;
+  for (size_t from = 0; from < firsts.size(); from += kBlocksAtOnce) {
+    const size_t some = std::min<size_t>(firsts.size() - from, kBlocksAtOnce);
+    if (!gather(data, predicted, survival, std::span(firsts).subspan(from, some), std::span(ends).subspan(from, some),
+                risks))
+      throw_no_probability(predicted);
+    at::parallel_for(0, static_cast<int64_t>(some), 1, [&](int64_t begin, int64_t stop) {
+      for (int64_t b = begin; b < stop; ++b)
+        scores_with_errors(data, sums, inverse, is_case, risks[b], firsts[from + b], ends[from + b], share, keep,
+                           blocks[b]);
+    });
+    for (size_t b = 0; b < some; ++b) {
+      const auto& block = blocks[b];
+      for (int64_t k = firsts[from + b]; k < ends[from + b]; ++k) {
+        const int64_t l = k - firsts[from + b];
+        out.brier.data_ptr<double>()[k] = block.brier[l];
+        out.null.data_ptr<double>()[k] = block.null[l];
+        if (block.null[l] > 0) out.scaled.data_ptr<double>()[k] = 1 - block.brier[l] / block.null[l];
+        out.standard_error.data_ptr<double>()[k] = block.error[l];
+        out.scaled_standard_error.data_ptr<double>()[k] = block.scaled_error[l];
+        if (share[k] != 0) {
+          out.integrated += share[k] * block.brier[l], out.integrated_null += share[k] * block.null[l];
+          covered += share[k];
+        }
+        if (keep)
+          for (int64_t i = 0; i < n; ++i)
+            out.influence.data_ptr<double>()[k * n + data.cohort.order[i]] = block.kept[i * kTimesAtOnce + l];
+      }
+      for (int64_t i = 0; i < n; ++i) total[i] += block.total[i], null_total[i] += block.null_total[i];
+    }
+  }
+  return covered;
 }
 
 }  // namespace
@@ -239,12 +305,7 @@ BrierCurve brier_curve(const at::Tensor& time, const at::Tensor& status, const a
                                                            : step_weights(data.times, defined);
   const auto sums = sums_of(data);
   const bool errors = options.standard_error || options.keep_influence;
-  const size_t room = static_cast<size_t>(errors ? n * std::min(count, kTimesAtOnce) : 0);
-  std::vector<double> block(room), rows(room), null_rows(room), total(errors ? n : 0, 0.0),
-      null_total(errors ? n : 0, 0.0);
-  const auto row = [&](std::vector<double>& all, int64_t k) {
-    return std::span<double>(all.data() + k * n, static_cast<size_t>(n));
-  };
+  std::vector<double> total(errors ? n : 0, 0.0), null_total(errors ? n : 0, 0.0);
   double covered = 0;
   if (!errors) {
     std::vector<double> scores;
@@ -259,34 +320,9 @@ BrierCurve brier_curve(const at::Tensor& time, const at::Tensor& status, const a
         out.integrated += share[k] * scores[k], out.integrated_null += share[k] * null, covered += share[k];
     }
   }
-  for (int64_t first = 0; errors && first < count; first += kTimesAtOnce) {
-    const int64_t end = std::min(count, first + kTimesAtOnce);
-    if (!gather(data, predicted, survival, first, end, block)) throw_no_probability(predicted);
-    at::parallel_for(first, end, 1, [&](int64_t from, int64_t to) {
-      for (int64_t k = from; k < to; ++k) {
-        if (!defined[k]) continue;
-        const auto score = score_at(data, sums, data.times[k], block.data() + (k - first) * n, row(rows, k - first),
-                                    row(null_rows, k - first));
-        out.brier.data_ptr<double>()[k] = score.brier;
-        out.null.data_ptr<double>()[k] = score.null;
-        if (score.null > 0) out.scaled.data_ptr<double>()[k] = 1 - score.brier / score.null;
-        out.standard_error.data_ptr<double>()[k] = score.error;
-        out.scaled_standard_error.data_ptr<double>()[k] = score.scaled_error;
-      }
-    });
-    for (int64_t k = first; k < end; ++k) {
-      if (!defined[k]) continue;
-      const auto l = row(rows, k - first), null_l = row(null_rows, k - first);
-      if (share[k] != 0) {
-        out.integrated += share[k] * out.brier.data_ptr<double>()[k];
-        out.integrated_null += share[k] * out.null.data_ptr<double>()[k];
-        covered += share[k];
-        for (size_t i = 0; i < l.size(); ++i) total[i] += share[k] * l[i], null_total[i] += share[k] * null_l[i];
-      }
-      if (options.keep_influence)
-        for (int64_t i = 0; i < n; ++i) out.influence.data_ptr<double>()[k * n + data.cohort.order[i]] = l[i];
-    }
-  }
+  if (errors)
+    covered =
+        with_errors(data, sums, predicted, survival, share, defined, options.keep_influence, out, total, null_total);
   out.integrated_standard_error = out.integrated_scaled_standard_error = out.integrated_scaled = kNoScore;
   if (covered == 0) {
     out.integrated = out.integrated_null = kNoScore;

@@ -2,13 +2,7 @@
 // No include guard: cox_lanes.cpp includes this once for each instruction set, each time in a namespace of its own. (GCC
 // lowers vectors before it clones functions for targets, so that target_clones would leave the slowest code in all of them.)
 
-using Lanes = double __attribute__((vector_size(64)));
-using LanesAt = double __attribute__((vector_size(64), aligned(8), may_alias));
-
-using LaneBits = long long __attribute__((vector_size(64)));
-
-inline const LanesAt& in(const double* p) { return *reinterpret_cast<const LanesAt*>(p); }
-inline LanesAt& out(double* p) { return *reinterpret_cast<LanesAt*>(p); }
+#include "outcome/lanes_types.h"
 
 /// eta [rows, 8] = x [rows, p] b, where b [m, 8] are the coefficients of the columns in `set`; plus the offset if there is one.
 inline void predict(const double* x, int64_t rows, int64_t p, const int64_t* set, int64_t m, const double* b,

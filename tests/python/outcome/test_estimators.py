@@ -13,7 +13,7 @@ import pytest
 from gold import load
 from regression_data import made, visits
 from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV, cross_validate
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -151,6 +151,8 @@ def survival_models():
         CoxPH(),
         CoxPH(penalty="elastic_net", alpha=0.05),
         FineGray(),
+        CoxNet(n_alphas=20),
+        CoxNetCV(n_alphas=10, cv=3),
         ParametricSurvival(),
         ParametricSurvival(family="spline"),
     ]
@@ -165,14 +167,30 @@ def test_survival_models_in_scikit_learn(model):
     pipe = make_pipeline(StandardScaler(), model).fit(X, y)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(pipe)).predict(X), pipe.predict(X))
     np.testing.assert_array_equal(clone(pipe).fit(X, y).predict(X), pipe.predict(X))
-    if isinstance(model, FineGray):
-        return  # its score is not defined here
     name = type(model).__name__.lower()
-    grid = {"coxph": {"coxph__ties": ["efron", "breslow"]}, "parametricsurvival": {"parametricsurvival__df": [1, 2]}}[
-        name
-    ]
+    grid = {
+        "coxph": {"coxph__ties": ["efron", "breslow"]},
+        "parametricsurvival": {"parametricsurvival__df": [1, 2]},
+        "finegray": {"finegray__penalty": [None, "l2"]},
+        "coxnet": {"coxnet__l1_ratio": [0.5, 0.9]},
+        "coxnetcv": {"coxnetcv__rule": ["min", "1se"]},
+    }[name]
     assert 0.5 < GridSearchCV(clone(pipe), grid, cv=3).fit(X, y).best_score_ < 0.8
     assert np.isfinite(cross_validate(clone(pipe), X, y, cv=3)["test_score"]).all()
+
+
+def test_growth_curves_in_scikit_learn():
+    """Mechanics: the same for growth curves, whose subjects go along as a parameter of fit, and are kept whole by GroupKFold."""
+    X, y, subject = visits()
+    pipe = make_pipeline(StandardScaler().set_output(transform="pandas"), GrowthCurve(time="month"))
+    of = {"growthcurve__subject": np.asarray(subject)}
+    pipe.fit(X, y, **of)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(pipe)).predict(X), pipe.predict(X))
+    np.testing.assert_array_equal(clone(pipe).fit(X, y, **of).predict(X), pipe.predict(X))
+    grid = GridSearchCV(clone(pipe), {"growthcurve__random": ["intercept", "slope"]}, cv=GroupKFold(3))
+    assert grid.fit(X, y, groups=subject, **of).best_score_ > 0
+    result = cross_validate(clone(pipe), X, y, cv=GroupKFold(3), groups=subject, params=of)
+    assert np.isfinite(result["test_score"]).all()
 
 
 @pytest.mark.parametrize(
@@ -220,7 +238,7 @@ def test_every_estimator_keeps_arrays_only():
     ]
     for model in fitted:
         for name, value in vars(model).items():
-            if type(model) is CoxPH and name == "fit_":
-                continue  # pickles as a tuple of tensors
+            if (type(model), name) in ((CoxPH, "fit_"), (CoxNetCV, "model_")):
+                continue  # pickles as a tuple of tensors; holds a CoxPH
             assert not type(value).__module__.startswith("vesalius"), f"{type(model).__name__}.{name}"
         pickle.loads(pickle.dumps(model))
