@@ -9,6 +9,8 @@
 
 #include <vesalius/core/error.h>
 #include <vesalius/outcome/competing.h>
+#include <vesalius/outcome/cox_frailty.h>
+#include <vesalius/outcome/detail/cox_kernel.h>
 #include <vesalius/outcome/detail/log_time_kernel.h>
 #include <vesalius/outcome/growth.h>
 #include <vesalius/outcome/linear.h>
@@ -83,4 +85,49 @@ TEST_CASE("A line through points", "[oracle: by hand]") {
   CHECK(fit.intercept == Approx(0.7));
   CHECK(fit.coef.item<double>() == Approx(2.2));
   CHECK(fit.sigma == Approx(std::sqrt(0.9)));
+}
+
+TEST_CASE("Cox's curvature times a vector", "[oracle: central differences of the expected events]") {
+  const std::vector<double> time{3, 1, 2, 2, 5, 4, 2, 6}, weight{1, 2, 1, 1, 0.5, 1, 3, 1},
+      entry{0, 0, 1, 0, 2, 3, 0.5, 1};
+  const std::vector<char> event{1, 1, 1, 1, 0, 1, 1, 0};
+  const std::vector<int64_t> stratum{0, 0, 0, 1, 1, 0, 0, 1};
+  for (bool truncated : {false, true})
+    for (bool efron : {false, true}) {
+      const auto order = outcome::detail::risk_order(
+          time, event, weight, stratum, truncated ? std::span<const double>(entry) : std::span<const double>());
+      std::vector<double> w, eta, v, up(8), down(8), high, low, curved;
+      for (int64_t i : order.order) w.push_back(weight[i]), eta.push_back(0.3 * i - 1), v.push_back(i % 3 - 0.7);
+      outcome::detail::PartialLikelihood likelihood(order, w, efron);
+      const double h = 1e-5;
+      for (int i = 0; i < 8; ++i) up[i] = eta[i] + h * v[i], down[i] = eta[i] - h * v[i];
+      likelihood.evaluate(up);
+      likelihood.expected(high);
+      likelihood.evaluate(down);
+      likelihood.expected(low);
+      likelihood.evaluate(eta);
+      likelihood.curvature_times(v, curved);
+      for (int i = 0; i < 8; ++i) CHECK(curved[i] == Approx((high[i] - low[i]) / (2 * h)).epsilon(1e-6).margin(1e-8));
+    }
+}
+
+TEST_CASE("A gamma frailty of a given variance", "[oracle: the EM equations (d + 1/θ) / (Λ + 1/θ)]") {
+  const auto x = row({0, 1, 1, 0, 0, 1, 1, 0}).view({8, 1}), time = row({1, 2, 3, 4, 5, 6, 7, 8});
+  const auto event = row({1, 1, 0, 1, 1, 0, 1, 1}), cluster = row({0, 0, 1, 1, 2, 2, 3, 3});
+  CoxOptions options;
+  options.ties = Ties::breslow;
+  const auto fit = fit_cox_frailty(x, CoxOutcome{time, event, {}, {}, {}, {}}, cluster, options, 0.5);
+  const double* base = fit.fit.baseline_log_hazard.const_data_ptr<double>();
+  const double b = fit.fit.coef.item<double>(), mean = fit.fit.mean.item<double>();
+  for (int c = 0; c < 4; ++c) {
+    double events = 0, hazard = 0;
+    for (int i = 2 * c; i < 2 * c + 2; ++i) {
+      events += event.const_data_ptr<double>()[i];
+      hazard += std::exp(base[i] + b * (x.const_data_ptr<double>()[i] - mean));
+    }
+    CHECK(fit.frailty.const_data_ptr<double>()[c] == Approx((events + 2) / (hazard + 2)).epsilon(1e-8));
+  }
+  CHECK_THROWS_AS(
+      fit_cox_frailty(x, CoxOutcome{time, event, {}, {}, {}, {}}, row(std::vector<double>(8, 0.0)), options),
+      InvalidArgument);
 }

@@ -63,6 +63,29 @@ def test_path_is_what_single_fits_are(n, p, ties):
     np.testing.assert_allclose(net.coef_at(half), (net.coef_[:, 3] + net.coef_[:, 4]) / 2, atol=1e-300, rtol=1e-9)
 
 
+@pytest.mark.parametrize("ties", ["efron", "breslow"])
+@pytest.mark.parametrize("truncated", [False, True])
+def test_path_with_weights_and_left_truncation(truncated, ties):
+    """Oracle: CoxPH at each strength, another solver: weights, entries (walked one by one there), and weights as repeated rows."""
+    X, y = survival(500, 20)
+    rng = np.random.default_rng(4)
+    w = rng.integers(1, 4, 500)
+    target = (y["event"], y["time"] * rng.random(500) * 0.5 - 0.01, y["time"]) if truncated else y
+    net = CoxNet(n_alphas=10, alpha_min_ratio=0.05, ties=ties, tolerance=1e-10).fit(X, target, w)
+    s = X.std(axis=0)
+    for k in (3, 9):
+        one = CoxPH(penalty="elastic_net", alpha=net.alphas_[k], ties=ties, tolerance=1e-10).fit(X, target, w)
+        np.testing.assert_allclose(net.coef_[:, k] * s, one.coef_ * s, atol=1e-7)
+        gain = 2 * (one.log_likelihood_ - one.log_likelihood_null_)
+        if k == 3:
+            null = gain / net.deviance_ratio_[k]
+        assert gain / net.deviance_ratio_[k] == pytest.approx(null, rel=1e-6)
+    if ties == "breslow" and not truncated:
+        rows = np.repeat(np.arange(500), w)
+        again = CoxNet(alphas=net.alphas_, ties=ties, tolerance=1e-10).fit(X[rows], y[rows])
+        np.testing.assert_allclose(again.coef_ * s[:, None], net.coef_ * s[:, None], atol=1e-7)
+
+
 def test_path_equals_scikit_survival():
     """Oracle: scikit-survival's path, run here to 1e-14, where censorings are tied with events."""
     X, y = load("whas500")
