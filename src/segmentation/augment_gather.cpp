@@ -288,8 +288,11 @@ void gather(const Gather& plan, const Shape3& volume, const std::vector<const fl
   Row row(nx);
   bool empty = false;
   for (int d = 0; d < 3; ++d) empty = empty || plan.hi[d] <= plan.lo[d];
-  // Indices count from the window's corner in 32 bits; a window of more rows than that is walked voxel by voxel.
-  const bool narrow = !empty && (plan.hi[0] - plan.lo[0]) * stride_z < std::numeric_limits<int32_t>::max();
+  // Indices count from the window's corner in 32 bits, and coordinates are float32, off by less than the margin of
+  // `inner_part` up to 8192; a larger window is walked voxel by voxel.
+  constexpr int64_t kLongest = 8192;
+  bool narrow = !empty && (plan.hi[0] - plan.lo[0]) * stride_z < std::numeric_limits<int32_t>::max();
+  for (int d = 0; d < 3; ++d) narrow = narrow && plan.hi[d] - plan.lo[d] <= kLongest;
   int64_t to = 0;
   for (int64_t z = 0; z < plan.patch[0]; ++z)
     for (int64_t y = 0; y < plan.patch[1]; ++y, to += nx) {

@@ -5,6 +5,7 @@
 
 #include <vesalius/core/error.h>
 
+#include "io/atomic_file.h"
 #include "segmentation/network_model.h"
 
 namespace vesalius::segmentation {
@@ -26,20 +27,9 @@ std::string read_bundle_text(const std::string& path) {
 }
 
 void write_bundle_text(const std::string& path, const std::string& text) {
-  const fs::path part = path + ".part";
-  {
-    std::ofstream out(part, std::ios::binary);
-    out << text;
-    out.flush();
-    if (!out) {
-      std::error_code ignored;
-      fs::remove(part, ignored);
-      throw IoError("can't write " + path + "; is the disk full, or the folder read-only?");
-    }
-  }
-  std::error_code error;
-  fs::rename(part, path, error);
-  if (error) throw IoError("can't write " + path + ": " + error.message());
+  io::detail::AtomicFile out(path);
+  out.write(text.data(), static_cast<int64_t>(text.size()));
+  out.commit();
 }
 
 }  // namespace vesalius::segmentation

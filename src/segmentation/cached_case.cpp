@@ -14,6 +14,7 @@
 
 #include "io/atomic_file.h"
 #include "segmentation/fingerprint_json.h"
+#include "segmentation/json_text.h"
 #include "segmentation/npy.h"
 #include "segmentation/workers.h"
 
@@ -125,10 +126,28 @@ bool up_to_date(const std::string& folder, const DatasetCase& files) {
   std::error_code error;
   if (!fs::is_regular_file(path, error)) return false;
   try {
-    return Json::parse(read_case_text(path)).at("source") == source_json(files);
+    return detail::parse_json(read_case_text(path)).at("source") == source_json(files);
   } catch (const std::exception&) {
     return false;
   }
+}
+
+/// Whether the files of a case belong together, and every location lies in the image.
+bool parts_fit(const CachedCase& one, const at::Tensor& locations, const std::vector<int64_t>& counts) {
+  if (one.image.scalar_type() != at::kFloat || one.labels.scalar_type() != at::kShort ||
+      locations.scalar_type() != at::kInt || one.image.dim() != 4 || one.labels.dim() != 3 ||
+      one.image.sizes().slice(1) != one.labels.sizes() || one.labels.sizes() != at::IntArrayRef(one.trace.shape) ||
+      locations.dim() != 2 || locations.size(1) != 3 || counts.size() != one.locations.classes.size())
+    return false;
+  int64_t left = locations.size(0);
+  for (const int64_t n : counts) {
+    if (n < 0 || n > left) return false;
+    left -= n;
+  }
+  const int32_t* voxel = locations.const_data_ptr<int32_t>();
+  for (int64_t i = 0; i < locations.numel(); ++i)
+    if (voxel[i] < 0 || voxel[i] >= one.labels.size(i % 3)) return false;
+  return left == 0;
 }
 
 }  // namespace
@@ -150,20 +169,20 @@ CachedCase CachedCase::open(const std::string& folder, const std::string& id) {
   const std::string path = case_path(folder, id, ".json");
   std::vector<int64_t> counts;
   try {
-    const Json json = Json::parse(read_case_text(path));
+    const Json json = detail::parse_json(read_case_text(path));
     out.trace = trace_from(json.at("trace"));
+    out.trace.validate();
     out.locations.classes = json.at("classes").get<std::vector<std::vector<int64_t>>>();
     counts = json.at("counts").get<std::vector<int64_t>>();
   } catch (const nlohmann::json::exception& why) {
-    throw FormatError(path + ": " + why.what());
+    throw FormatError(path + ": " + why.what() + "; delete the folder, it is made again");
+  } catch (const Error& why) {
+    throw FormatError(path + ": " + why.what() + "; delete the folder, it is made again");
   }
   out.image = detail::map_npy(case_path(folder, id, ".image.npy"));
   out.labels = detail::map_npy(case_path(folder, id, ".labels.npy"));
   const at::Tensor all = detail::map_npy(case_path(folder, id, ".locations.npy"));
-  int64_t total = 0;
-  for (const int64_t n : counts) total += n;
-  if (out.image.dim() != 4 || out.labels.dim() != 3 || out.image.sizes().slice(1) != out.labels.sizes() ||
-      all.dim() != 2 || all.size(0) != total || counts.size() != out.locations.classes.size())
+  if (!parts_fit(out, all, counts))
     throw FormatError(path + " and its .npy files don't fit together; delete the folder, it is made again");
   int64_t at = 0;
   for (const int64_t n : counts) {

@@ -17,6 +17,7 @@
 #include <vesalius/io/read.h>
 #include <vesalius/segmentation/dataset.h>
 
+#include "segmentation/json_text.h"
 #include "segmentation/label_json.h"
 #include "segmentation/workers.h"
 
@@ -57,9 +58,11 @@ Json read_dataset_json(const fs::path& path) {
   std::ostringstream text;
   text << in.rdbuf();
   try {
-    return Json::parse(text.str());
+    return detail::parse_json(text.str());
   } catch (const nlohmann::json::exception& why) {
     throw FormatError(path.string() + " is not valid JSON: " + why.what());
+  } catch (const FormatError& why) {
+    throw FormatError(path.string() + ": " + why.what());
   }
 }
 
@@ -132,7 +135,8 @@ void list_raw(const fs::path& root, const Json& json, Dataset& dataset) {
   for (const auto& [id, path] : label_files)
     if (!found.count(id))
       dataset.file_problems.push_back({id, "missing_image", path + " has no images in " + images.string(), true});
-  if (fs::is_directory(root / "imagesTs"))
+  std::error_code ignored;
+  if (fs::is_directory(root / "imagesTs", ignored))
     for (const auto& [id, channels] : images_by_case(root / "imagesTs", ending)) {
       DatasetCase entry{id, {}, ""};
       if (take_channels(id, channels, dataset.channels.size(), entry, dataset.file_problems))
@@ -145,6 +149,10 @@ void list_explicit(const fs::path& root, const Json& json, Dataset& dataset) {
     return fs::path(path).is_absolute() ? path : (root / path).lexically_normal().string();
   };
   for (const auto& [id, files] : json["dataset"].items()) {
+    // The name becomes that of files (prepared cases, predictions).
+    if (id.empty() || id[0] == '.' || id.find_first_of("/\\") != std::string::npos)
+      throw FormatError("\"dataset\": a case's name is part of file names; \"" + id.substr(0, 60) +
+                        "\" is empty, starts with a dot or holds a slash");
     DatasetCase entry{id, {}, ""};
     for (const auto& image : files.at("images")) entry.images.push_back(absolute(image.get<std::string>()));
     entry.label = absolute(files.at("label").get<std::string>());

@@ -11,6 +11,7 @@
 #include <vesalius/core/error.h>
 
 #include "segmentation/fingerprint_json.h"
+#include "segmentation/json_text.h"
 #include "segmentation/nonzero.h"
 #include "segmentation/numpy_random.h"
 #include "segmentation/statistics.h"
@@ -65,7 +66,13 @@ CaseFingerprint examine(const DatasetCase& files, int64_t channels, int64_t samp
   std::vector<float> values(where.size());
   for (int64_t c = 0; c < channels; ++c) {
     const float* voxels = image.const_data_ptr<float>() + c * n[0] * n[1] * n[2];
-    for (size_t i = 0; i < where.size(); ++i) values[i] = voxels[where[i]];
+    for (size_t i = 0; i < where.size(); ++i) {
+      values[i] = voxels[where[i]];
+      if (!std::isfinite(values[i]))
+        throw InvalidArgument("case " + files.id + ", channel " + std::to_string(c) +
+                              " has NaN or infinite voxels under its labels; mend or leave out the case (check_dataset "
+                              "names such cases)");
+    }
     out.drawn.push_back(draw(values, samples, random));
   }
   return out;
@@ -194,7 +201,7 @@ std::string Fingerprint::to_json() const {
 
 Fingerprint Fingerprint::from_json(const std::string& text) {
   try {
-    const auto json = nlohmann::ordered_json::parse(text);
+    const auto json = detail::parse_json(text);
     Fingerprint out;
     out.spacings = json.at("spacings").get<std::vector<Vec3>>();
     out.shapes = json.at("shapes_after_crop").get<std::vector<Index3>>();

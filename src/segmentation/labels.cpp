@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <limits>
 #include <set>
 
 #include <nlohmann/json.hpp>
@@ -7,6 +8,7 @@
 #include <vesalius/core/error.h>
 #include <vesalius/segmentation/dataset.h>
 
+#include "segmentation/json_text.h"
 #include "segmentation/label_json.h"
 
 namespace vesalius::segmentation {
@@ -60,13 +62,16 @@ void LabelSet::validate() const {
   if (has_regions() && regions_class_order.size() != foreground().size())
     throw InvalidArgument("labels: region-based training needs regions_class_order with one number a region (" +
                           std::to_string(foreground().size()) + "); got " + std::to_string(regions_class_order.size()));
+  for (const int64_t value : regions_class_order)
+    if (value < 0 || value > std::numeric_limits<int16_t>::max())
+      throw InvalidArgument("labels: regions_class_order holds label numbers, 0 to 32767; got " + std::to_string(value));
 }
 
 std::string LabelSet::to_json() const { return detail::label_set_to_json(*this).dump(); }
 
 LabelSet LabelSet::from_json(const std::string& text) {
   try {
-    return detail::label_set_from_json(nlohmann::ordered_json::parse(text));
+    return detail::label_set_from_json(detail::parse_json(text));
   } catch (const nlohmann::json::exception& why) {
     throw FormatError(std::string("labels: not valid JSON: ") + why.what());
   }

@@ -2,6 +2,8 @@
 #include "segmentation/layers.h"
 
 #include <cmath>
+#include <limits>
+#include <utility>
 
 #include <ATen/autocast_mode.h>
 #include <ATen/ops/avg_pool2d.h>
@@ -23,6 +25,8 @@
 #include <ATen/ops/upsample_bilinear2d.h>
 #include <ATen/ops/upsample_trilinear3d.h>
 
+#include <vesalius/core/error.h>
+
 #include "segmentation/direct_conv.h"
 #include "segmentation/norm_act.h"
 
@@ -38,7 +42,19 @@ bool leaves_onednn(const at::Tensor& x, const at::Tensor& weight) {
          x.numel() < (int64_t{1} << 16) && x.numel() > 0;
 }
 
+thread_local double weights_left = std::numeric_limits<double>::infinity();
+
 }  // namespace
+
+WeightBudget::WeightBudget(double weights) : before_(std::exchange(weights_left, weights)) {}
+WeightBudget::~WeightBudget() { weights_left = before_; }
+
+void WeightBudget::take(const Sizes& shape) {
+  double count = 1;
+  for (const int64_t n : shape) count *= static_cast<double>(n);
+  weights_left -= count;
+  if (weights_left < 0) throw FormatError("the network of this plan has far more weights than the file");
+}
 
 at::Tensor activate(const at::Tensor& x, Activation kind) {
   switch (kind) {
@@ -64,6 +80,7 @@ Conv::Conv(int64_t in, int64_t out, Sizes kernel, ConvOptions options) : options
     for (const int64_t k : kernel) options_.padding.push_back((k - 1) / 2);
   Sizes shape{options_.transposed ? in : out, (options_.transposed ? out : in) / options_.groups};
   shape.insert(shape.end(), kernel.begin(), kernel.end());
+  WeightBudget::take(shape);
   const double bound = 1.0 / std::sqrt(static_cast<double>(shape[1] * c10::multiply_integers(kernel)));
   weight = register_parameter("weight", at::empty(shape).uniform_(-bound, bound));
   if (options_.bias) bias = register_parameter("bias", at::empty({out}).uniform_(-bound, bound));

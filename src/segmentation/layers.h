@@ -27,6 +27,20 @@ struct ConvOptions {
   int64_t groups = 1;
 };
 
+/// While it lives, the convolutions that this thread builds may hold so many weights together: a plan from a file is refused
+/// before its network takes the memory. @throws FormatError from the convolution that goes beyond it.
+class WeightBudget {
+ public:
+  explicit WeightBudget(double weights);
+  ~WeightBudget();
+  WeightBudget(const WeightBudget&) = delete;
+  WeightBudget& operator=(const WeightBudget&) = delete;
+  static void take(const Sizes& shape);
+
+ private:
+  double before_;
+};
+
 /// Weights as torch.nn.Conv's default: uniform within 1/√fan_in.
 class Conv : public Layer {
  public:

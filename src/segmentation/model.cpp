@@ -114,12 +114,7 @@ std::shared_ptr<const NetworkModel> load_network(const std::string& bundle, cons
                                                  const std::string& file, bool trusted) {
   const SettingMap map = from_yaml(text);
   require_known_version(map, file, kNetworkVersion);
-  NetworkPlan plan = from_map<NetworkPlan>(map);
-  plan.validate();
-  if (plan.weights != "safetensors" && !trusted)
-    throw NotSupported(file + " holds a program (" + plan.weights +
-                       "), which can do whatever its author likes; load it with trusted=True if you trust them");
-  return NetworkModel::load(bundle, std::move(plan));
+  return NetworkModel::load(bundle, from_map<NetworkPlan>(map), trusted);
 }
 
 }  // namespace

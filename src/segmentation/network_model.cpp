@@ -76,7 +76,12 @@ NetworkModel::NetworkModel(NetworkPlan plan, std::map<std::string, TensorMap> we
                       std::to_string(plan_.folds.size()));
 }
 
-std::shared_ptr<const NetworkModel> NetworkModel::load(const std::string& folder, NetworkPlan plan, int depth) {
+std::shared_ptr<const NetworkModel> NetworkModel::load(const std::string& folder, NetworkPlan plan, bool trusted,
+                                                       int depth) {
+  plan.validate();  // before a name of it becomes a path
+  if (plan.weights != "safetensors" && !trusted)
+    throw NotSupported((fs::path(folder) / "plan.yaml").string() + " holds a program (" + plan.weights +
+                       "), which can do whatever its author likes; load it with trusted=True if you trust them");
   if (depth >= kMaxCascade) throw FormatError(folder + ": a cascade has at most 4 stages");
   std::map<std::string, TensorMap> weights;
   if (plan.weights == "safetensors") {
@@ -92,7 +97,8 @@ std::shared_ptr<const NetworkModel> NetworkModel::load(const std::string& folder
   if (!plan.previous_stage.empty()) {
     const fs::path below = fs::path(folder) / plan.previous_stage;
     const std::string file = (below / "plan.yaml").string();
-    previous = load(below.string(), from_map<NetworkPlan>(from_yaml(read_bundle_text(file))), depth + 1);
+    previous = load(below.string(), from_map<NetworkPlan>(from_yaml(read_bundle_text(file))), trusted,
+                    depth + 1);
   }
   return std::make_shared<NetworkModel>(std::move(plan), std::move(weights), folder, previous);
 }

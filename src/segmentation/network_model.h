@@ -24,7 +24,9 @@ class NetworkModel {
 
   NetworkModel(NetworkPlan plan, std::map<std::string, TensorMap> weights, std::string folder,
                std::shared_ptr<const NetworkModel> previous);
-  static std::shared_ptr<const NetworkModel> load(const std::string& folder, NetworkPlan plan, int depth = 0);
+  /// @throws NotSupported for a plan (or that of a stage before it) whose weights are a program, unless it is `trusted`.
+  static std::shared_ptr<const NetworkModel> load(const std::string& folder, NetworkPlan plan, bool trusted,
+                                                  int depth = 0);
   void save(const std::string& folder, const std::string& precision) const;
 
   Prediction predict(const Image& image, const PredictOptions& options, Monitor* monitor) const;

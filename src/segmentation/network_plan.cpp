@@ -10,6 +10,7 @@
 
 #include <vesalius/core/error.h>
 
+#include "segmentation/json_text.h"
 #include "segmentation/label_text.h"
 
 namespace vesalius::segmentation {
@@ -112,7 +113,7 @@ NetworkPlan NetworkPlan::from_nnunet(const std::string& plans_json, const std::s
                                      const std::string& configuration) {
   std::vector<std::string> channels;
   try {
-    const auto json = nlohmann::ordered_json::parse(dataset_json);
+    const auto json = detail::parse_json(dataset_json);
     const auto& names = json.contains("channel_names") ? json.at("channel_names") : json.at("modality");
     for (const auto& [key, value] : names.items()) channels.push_back(value.get<std::string>());
   } catch (const nlohmann::json::exception& why) {
@@ -161,13 +162,17 @@ void NetworkPlan::validate() const {
   require_size("patch_size", patch_size.size(), axes, "axis of the network");
   require_size("spacing", spacing.size(), axes, "axis of the network");
   const auto divisor = spec.divisor();
+  constexpr double kMostVoxels = 1 << 30;
+  double voxels = 1;
   for (size_t a = 0; a < axes; ++a) {
+    voxels *= static_cast<double>(patch_size[a]);
     if (patch_size[a] < 1 || patch_size[a] > 4096 || patch_size[a] % divisor[a])
       throw InvalidArgument("plan: patch_size is a multiple of " + std::to_string(divisor[a]) + " up to 4096 along axis " +
                             std::to_string(a) + "; got " + std::to_string(patch_size[a]));
     if (!(spacing[a] > 0 && std::isfinite(spacing[a])))
       throw InvalidArgument("plan: spacing is positive; got " + std::to_string(spacing[a]));
   }
+  if (voxels > kMostVoxels) throw InvalidArgument("plan: patch_size has more than 2^30 voxels; no memory holds its layers");
   if (std::set<int64_t>(transpose_forward.begin(), transpose_forward.end()) != std::set<int64_t>{0, 1, 2})
     throw InvalidArgument("plan: transpose_forward is a permutation of 0, 1, 2");
   if (channels.empty()) throw InvalidArgument("plan: channels names at least one channel");

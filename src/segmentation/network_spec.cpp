@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <vesalius/segmentation/network_spec.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include <vesalius/core/error.h>
@@ -165,10 +166,12 @@ NetworkSpec NetworkSpec::completed() const {
 }
 
 std::vector<int64_t> NetworkSpec::divisor() const {
+  // No image is that long; without the bound sixteen strides of 64 would overflow, to 0.
+  constexpr int64_t kLongest = int64_t{1} << 40;
   std::vector<int64_t> out(static_cast<size_t>(dimension), 1);
   if (is_classifier()) return out;
   for (int64_t s = 0; s < stages(); ++s)
-    for (int64_t a = 0; a < dimension; ++a) out[a] *= strides[s * dimension + a];
+    for (int64_t a = 0; a < dimension; ++a) out[a] = std::min(out[a] * strides[s * dimension + a], kLongest);
   return out;
 }
 

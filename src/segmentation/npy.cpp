@@ -28,6 +28,7 @@ struct Type {
   int64_t bytes;
 };
 constexpr Type kTypes[] = {{"<f4", at::kFloat, 4}, {"<i2", at::kShort, 2}, {"<i4", at::kInt, 4}};
+constexpr size_t kMaxAxes = 8;
 
 /// The tuple after `'shape':` in the header; empty where it makes no sense.
 std::vector<int64_t> shape_in(const std::string& header) {
@@ -43,8 +44,28 @@ std::vector<int64_t> shape_in(const std::string& header) {
     for (; at < header.size() && header[at] >= '0' && header[at] <= '9' && value < (int64_t{1} << 40); ++at)
       value = value * 10 + (header[at] - '0');
     shape.push_back(value);
+    if (shape.size() > kMaxAxes) return {};
   }
   return shape;
+}
+
+/// How many elements; -1 where that makes no sense. A zero among impossible sizes is refused with them.
+int64_t elements(const std::vector<int64_t>& shape) {
+  if (shape.empty()) return -1;
+  int64_t all = 1, whole = 1;
+  for (const int64_t n : shape) {
+    const int64_t factor = n > 0 ? n : 1;
+    if (whole > (int64_t{1} << 40) / factor) return -1;
+    whole *= factor;
+    all *= n;
+  }
+  return all;
+}
+
+std::string printable_ascii(std::string text) {
+  for (char& c : text)
+    if (c < ' ' || c > '~') c = '?';
+  return text;
 }
 
 struct Mapping {
@@ -88,22 +109,24 @@ at::Tensor map_npy(const std::string& path) {
   }
   ::close(fd);
   if (mapping->data == MAP_FAILED)
-    throw FormatError(path + " can't be mapped; it has " + std::to_string(status.st_size) + " bytes");
+    throw FormatError(path + " can't be mapped; it has " + std::to_string(status.st_size) +
+                      " bytes. Delete its folder: prepared cases are made again");
   const auto* bytes = static_cast<const unsigned char*>(mapping->data);
   const size_t start = 10 + bytes[8] + 256 * bytes[9];
   if (std::memcmp(bytes, "\x93NUMPY\x01\x00", 8) != 0 || start > mapping->bytes)
-    throw FormatError(path + " is no .npy file of version 1");
+    throw FormatError(path + " is no .npy file of version 1; delete its folder: prepared cases are made again");
   const std::string header(reinterpret_cast<const char*>(bytes) + 10, start - 10);
   const auto shape = shape_in(header);
   const Type* type = nullptr;
   for (const auto& known : kTypes)
     if (header.find(std::string("'") + known.name + "'") != std::string::npos) type = &known;
-  int64_t count = shape.empty() ? -1 : 1;
-  for (const int64_t n : shape) count = n != 0 && count > (int64_t{1} << 40) / n ? -1 : count * n;
+  const int64_t count = elements(shape);
   if (!type || count < 0 || header.find("'fortran_order': False") == std::string::npos ||
+      start % static_cast<size_t>(type->bytes) != 0 ||
       start + static_cast<size_t>(count) * type->bytes != mapping->bytes)
-    throw FormatError(path + ": the header " + header.substr(0, 120) + " doesn't fit " +
-                      std::to_string(mapping->bytes) + " bytes");
+    throw FormatError(path + ": the header " + printable_ascii(header.substr(0, 120)) + " doesn't fit " +
+                      std::to_string(mapping->bytes) + " bytes; was the file cut short? Delete its folder: prepared " +
+                      "cases are made again");
   void* data = static_cast<char*>(mapping->data) + start;
   if (count == 0) return at::empty(shape, type->type);
   return at::from_blob(data, shape, [mapping](void*) {}, at::TensorOptions().dtype(type->type));

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cmath>
 #include <set>
 
 #include <nlohmann/json.hpp>
@@ -7,6 +8,7 @@
 #include <vesalius/segmentation/planner.h>
 
 #include "segmentation/fingerprint_json.h"
+#include "segmentation/json_text.h"
 
 /// nnU-Net v2's plans.json, field by field.
 namespace vesalius::segmentation {
@@ -102,6 +104,27 @@ std::vector<std::vector<int64_t>> per_axis(const Json& json, size_t stages, size
   return out;
 }
 
+/// What leaves no trace in the weights' shapes must be what our networks do, or they would predict something else in silence.
+void require_default_layers(const Json& kwargs, size_t dimensions) {
+  const auto refuse = [](const char* what, const Json& got) {
+    throw NotSupported(std::string("plans: ") + what + " is " + got.dump().substr(0, 200) +
+                       "; known are nnU-Net's own: InstanceNorm (affine, eps 1e-5), then LeakyReLU (slope 0.01)");
+  };
+  const auto text = [](const Json& value) { return value.is_string() ? value.get<std::string>() : std::string(); };
+  const std::string norm = ".InstanceNorm" + std::to_string(dimensions) + "d";
+  if (kwargs.contains("norm_op") && !text(kwargs["norm_op"]).ends_with(norm)) refuse("norm_op", kwargs["norm_op"]);
+  if (kwargs.contains("norm_op_kwargs") && kwargs["norm_op_kwargs"].is_object()) {
+    const Json& norm_kwargs = kwargs["norm_op_kwargs"];
+    if (norm_kwargs.value("eps", 1e-5) != 1e-5 || !norm_kwargs.value("affine", false))
+      refuse("norm_op_kwargs", norm_kwargs);
+  }
+  if (kwargs.contains("nonlin") && !text(kwargs["nonlin"]).ends_with(".LeakyReLU")) refuse("nonlin", kwargs["nonlin"]);
+  if (kwargs.contains("nonlin_kwargs") && kwargs["nonlin_kwargs"].is_object() &&
+      kwargs["nonlin_kwargs"].value("negative_slope", 0.01) != 0.01)
+    refuse("nonlin_kwargs", kwargs["nonlin_kwargs"]);
+  if (kwargs.value("nonlin_first", false)) refuse("nonlin_first", kwargs["nonlin_first"]);
+}
+
 void read_network(const Json& json, Configuration& out) {
   if (!json.contains("architecture"))
     throw NotSupported(
@@ -116,6 +139,7 @@ void read_network(const Json& json, Configuration& out) {
   const auto stages = kwargs.at("n_stages").get<size_t>();
   if (stages < 1 || stages > 20) throw FormatError("plans: n_stages " + std::to_string(stages));
   const size_t dimensions = out.patch_size.size();
+  require_default_layers(kwargs, dimensions);
   out.features = per_stage(kwargs.at("features_per_stage"), stages);
   out.kernels = per_axis(kwargs.at("kernel_sizes"), stages, dimensions);
   out.strides = per_axis(kwargs.at("strides"), stages, dimensions);
@@ -167,8 +191,8 @@ Configuration read_configuration(const std::string& name, const Json& all, int d
   if ((out.patch_size.size() != 2 && out.patch_size.size() != 3) || out.spacing.size() != out.patch_size.size())
     throw FormatError("plans: patch_size and spacing of \"" + name + "\" must both have 2 or 3 axes");
   for (size_t d = 0; d < out.spacing.size(); ++d)
-    if (!(out.spacing[d] > 0) || out.patch_size[d] < 1 || out.patch_size[d] > 65536)
-      throw FormatError("plans: patch_size and spacing of \"" + name + "\" must be positive");
+    if (!(out.spacing[d] > 0 && std::isfinite(out.spacing[d])) || out.patch_size[d] < 1 || out.patch_size[d] > 65536)
+      throw FormatError("plans: spacing of \"" + name + "\" must be positive, and patch_size lie in 1..65536");
   for (const auto& scheme : json.at("normalization_schemes")) {
     bool known = false;
     for (const auto& [text, value] : kSchemes)
@@ -210,7 +234,7 @@ std::string Plans::to_json() const {
 
 Plans Plans::from_json(const std::string& text) {
   try {
-    const Json json = Json::parse(text);
+    const Json json = detail::parse_json(text);
     Plans out;
     out.dataset_name = json.value("dataset_name", "");
     out.plans_name = json.value("plans_name", "");

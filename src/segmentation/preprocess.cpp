@@ -114,6 +114,22 @@ PreprocessPlan::PreprocessPlan(const Plans& plans, const std::string& configurat
   channels = plans.channels;
 }
 
+void PreprocessTrace::validate() const {
+  geometry.validate("the image of a trace");
+  std::array<bool, 3> there{};
+  for (const int64_t a : transpose)
+    if (a >= 0 && a < 3) there[a] = true;
+  bool fits = there[0] && there[1] && there[2] && shape_before_crop == transposed(geometry.size, transpose);
+  constexpr int64_t kLongest = 1'000'000;
+  for (int a = 0; a < 3 && fits; ++a)
+    fits = crop_start[a] >= 0 && crop_shape[a] >= 1 && crop_start[a] < shape_before_crop[a] &&
+           crop_shape[a] <= shape_before_crop[a] - crop_start[a] && shape[a] >= 1 && shape[a] <= kLongest &&
+           spacing[a] > 0 && std::isfinite(spacing[a]) && new_spacing[a] > 0 && std::isfinite(new_spacing[a]);
+  if (!fits)
+    throw InvalidArgument("the trace of a prepared image doesn't fit together (transpose, box, shape, spacing); prepare "
+                          "the image again");
+}
+
 std::array<int64_t, 3> PreprocessPlan::transpose_backward() const {
   std::array<int64_t, 3> out{};
   for (int64_t a = 0; a < 3; ++a) out[transpose_forward[a]] = a;

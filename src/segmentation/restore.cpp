@@ -30,6 +30,7 @@ Taps taps_of(const PreprocessTrace& t) {
 }
 
 void check_logits(const at::Tensor& logits, const PreprocessTrace& t) {
+  t.validate();
   if (logits.dim() != 4 || logits.size(1) != t.shape[0] || logits.size(2) != t.shape[1] || logits.size(3) != t.shape[2])
     throw ShapeError("the output must be [classes, " + std::to_string(t.shape[0]) + ", " + std::to_string(t.shape[1]) +
                      ", " + std::to_string(t.shape[2]) + "], the shape the image was prepared to; it has " +
@@ -160,7 +161,8 @@ Mask restore_labels(const at::Tensor& logits, const PreprocessTrace& t, const La
   check_heads(logits, set);
   const at::Tensor in = readable(logits);
   const auto values = set.values();
-  const bool wide = !values.empty() && values.back() > 255;
+  const auto& painted = set.has_regions() ? set.regions_class_order : values;
+  const bool wide = std::any_of(painted.begin(), painted.end(), [](int64_t v) { return v > 255; });
   const Index3& n = t.geometry.size;
   at::Tensor out = at::zeros({n[0], n[1], n[2]}, wide ? at::kShort : at::kByte);
   if (wide)

@@ -14,6 +14,8 @@
 
 #include <vesalius/core/error.h>
 
+#include "io/atomic_file.h"
+
 namespace vesalius::segmentation {
 namespace {
 
@@ -87,17 +89,16 @@ Entry entry_of(const std::string& path, const std::string& name, const HeaderJso
     bad(path, quoted(name) + " must have dtype, shape and two data_offsets");
   Entry e{name, type_of(path, name, json["dtype"].get<std::string>()), {}, 0, 0};
   if (json["shape"].size() > kMaxAxes) bad(path, quoted(name) + " has more than 32 axes");
-  uint64_t bytes = c10::elementSize(e.type);
-  bool empty = false;
-  for (const auto& size : json["shape"]) empty = empty || (size.is_number_unsigned() && size.get<uint64_t>() == 0);
+  uint64_t bytes = c10::elementSize(e.type), empty = 1;
   for (const auto& size : json["shape"]) {
-    const uint64_t n = whole(path, name, size, "the shape");
-    if (n > uint64_t{1} << 48 || (!empty && n != 0 && bytes > (uint64_t{1} << 60) / n))
-      bad(path, "the shape of " + quoted(name) + " is impossibly large");
-    bytes *= n;
+    const uint64_t n = whole(path, name, size, "the shape"), factor = std::max<uint64_t>(n, 1);
+    // A 0 among the sizes doesn't excuse the others: torch's strides multiply them all.
+    if (factor > (uint64_t{1} << 60) / bytes) bad(path, "the shape of " + quoted(name) + " is impossibly large");
+    bytes *= factor;
+    if (n == 0) empty = 0;
     e.shape.push_back(static_cast<int64_t>(n));
   }
-  if (empty) bytes = 0;
+  bytes *= empty;
   e.begin = whole(path, name, json["data_offsets"][0], "an offset");
   e.end = whole(path, name, json["data_offsets"][1], "an offset");
   if (e.begin > e.end || e.end > data_bytes)
@@ -181,7 +182,7 @@ void write_safetensors(const std::string& path, const TensorMap& tensors,
     const char* type = nullptr;
     for (const auto& [text, scalar] : kTypes)
       if (tensor.scalar_type() == scalar) type = text;
-    if (!type || !tensor.defined() || tensor.is_sparse())
+    if (!type || tensor.layout() != at::kStrided)
       throw NotSupported("safetensors: tensor " + quoted(name) + " is of type " + c10::toString(tensor.scalar_type()) +
                          "; save numbers or bools");
     header[name] = {{"dtype", type},
@@ -191,25 +192,16 @@ void write_safetensors(const std::string& path, const TensorMap& tensors,
   }
   std::string text = header.dump();
   text.append((8 - text.size() % 8) % 8, ' ');
-  const fs::path part = path + ".part";
-  {
-    std::ofstream out(part, std::ios::binary);
-    for (int i = 0; i < 8; ++i) out.put(static_cast<char>(text.size() >> (8 * i)));
-    out << text;
-    for (const auto* item : order) {
-      const at::Tensor flat = item->second.detach().cpu().contiguous();
-      out.write(static_cast<const char*>(flat.const_data_ptr()), static_cast<std::streamsize>(flat.nbytes()));
-    }
-    out.flush();
-    if (!out) {
-      std::error_code ignored;
-      fs::remove(part, ignored);
-      throw IoError("can't write " + path + "; is the disk full, or the folder read-only?");
-    }
+  std::string length(8, '\0');
+  for (int i = 0; i < 8; ++i) length[i] = static_cast<char>(text.size() >> (8 * i));
+  io::detail::AtomicFile out(path);
+  out.write(length.data(), 8);
+  out.write(text.data(), static_cast<int64_t>(text.size()));
+  for (const auto* item : order) {
+    const at::Tensor flat = item->second.detach().cpu().contiguous();
+    out.write(flat.const_data_ptr(), static_cast<int64_t>(flat.nbytes()));
   }
-  std::error_code error;
-  fs::rename(part, path, error);
-  if (error) throw IoError("can't write " + path + ": " + error.message());
+  out.commit();
 }
 
 }  // namespace vesalius::segmentation

@@ -11,6 +11,7 @@
 #include <vesalius/segmentation/sampler.h>
 
 #include "segmentation/sampler_state.h"
+#include "segmentation/workers.h"
 
 namespace vesalius::segmentation {
 
@@ -38,6 +39,7 @@ struct PatchLoader::State {
         next_step(first), wanted(first) {}
 
   void run() {
+    detail::compute_alone();  // samples are the parallel dimension
     std::unique_lock lock(mutex);
     for (;;) {
       work.wait(lock, [&] { return stop || (next_step < last && next_step < wanted + prefetch); });

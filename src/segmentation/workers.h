@@ -21,6 +21,14 @@
 
 namespace vesalius::segmentation::detail {
 
+/// From here on this thread computes without a team of its own. torch sets a thread's number of OpenMP threads when it is first
+/// asked for it, in its library and, inlined, in ours: it is asked first, lest it undo what is set here.
+inline void compute_alone() {
+  at::get_num_threads();
+  at::internal::lazy_init_num_threads();
+  omp_set_num_threads(1);
+}
+
 /// work(i) for i in 0..count-1 on `jobs` threads (0: torch's number). The caller's thread reports and asks the monitor; the
 /// first exception stops the rest and is thrown here. A worker computes on one thread: cases are the parallel dimension.
 inline void for_each_case(int64_t count, int64_t jobs, Monitor* monitor,
@@ -33,24 +41,24 @@ inline void for_each_case(int64_t count, int64_t jobs, Monitor* monitor,
   std::mutex mutex;
   std::condition_variable changed;
   std::vector<std::thread> threads;
-  for (int64_t j = 0; j < jobs; ++j)
-    threads.emplace_back([&, jobs] {
-      if (jobs > 1) omp_set_num_threads(1);
-      for (int64_t i; !stop && (i = next++) < count;) {
-        try {
-          work(i);
-        } catch (...) {
-          const std::lock_guard lock(mutex);
-          if (!failure) failure = std::current_exception();
-          stop = true;
-        }
-        last = i;
+  const auto run = [&, jobs] {
+    if (jobs > 1) compute_alone();
+    for (int64_t i; !stop && (i = next++) < count;) {
+      try {
+        work(i);
+      } catch (...) {
         const std::lock_guard lock(mutex);
-        ++done;
-        changed.notify_all();
+        if (!failure) failure = std::current_exception();
+        stop = true;
       }
-    });
+      last = i;
+      const std::lock_guard lock(mutex);
+      ++done;
+      changed.notify_all();
+    }
+  };
   try {
+    for (int64_t j = 0; j < jobs; ++j) threads.emplace_back(run);  // throws where the system gives no more threads
     int64_t told = -1;
     for (;;) {
       {

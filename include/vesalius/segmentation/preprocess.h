@@ -30,13 +30,16 @@ struct VESALIUS_API PreprocessPlan {
 };
 
 /// How one image was prepared: what `restore_*` needs.
-struct PreprocessTrace {
+struct VESALIUS_API PreprocessTrace {
   Geometry geometry;  ///< of the image as given
   std::array<int64_t, 3> transpose{0, 1, 2};
   Index3 shape_before_crop{};         ///< transposed
   Index3 crop_start{}, crop_shape{};  ///< transposed: the nonzero box
   Index3 shape{};                     ///< after resampling
   Vec3 spacing{}, new_spacing{};      ///< transposed
+
+  /// @throws InvalidArgument where its parts don't fit together: a trace may come from a file, and `restore_*` writes by it.
+  void validate() const;
 };
 
 struct Preprocessed {

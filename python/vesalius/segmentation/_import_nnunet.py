@@ -21,10 +21,15 @@ __all__ = ["import_nnunet"]
 
 def _safe_globals() -> list[Any]:
     """What nnU-Net's checkpoints hold besides tensors: numpy numbers in their log. None of it runs code."""
-    from numpy._core.multiarray import scalar
+    try:
+        from numpy._core.multiarray import scalar
+    except ImportError:  # numpy 1
+        from numpy.core.multiarray import scalar
 
     kinds = [np.float64, np.float32, np.int64, np.int32, np.bool_]
-    return [scalar, np.dtype, *kinds, *(type(np.dtype(kind)) for kind in kinds)]
+    # By both of its names: checkpoints written with numpy 1 are read with numpy 2, and the other way round.
+    names = [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
+    return [*names, np.dtype, *kinds, *(type(np.dtype(kind)) for kind in kinds)]
 
 
 def _read_text(path: Path) -> str:
@@ -44,12 +49,26 @@ def _checkpoint(path: Path) -> dict[str, Any]:
         raise IoError(f"can't read {path}: {error}") from error
     except Exception as error:
         raise FormatError(f"{path} is cut short, or holds more than weights and is not opened: {error}") from error
-    if not isinstance(found, dict) or not isinstance(found.get("network_weights"), dict):
+    weights = found.get("network_weights") if isinstance(found, dict) else None
+    if not isinstance(weights, dict):
         raise FormatError(f"{path} is no checkpoint of nnU-Net v2: it has no network_weights")
+    for name, value in weights.items():
+        if not isinstance(name, str) or not isinstance(value, torch.Tensor):
+            raise FormatError(f"{path}: network_weights[{name!r}] is a {type(value).__name__}, not a tensor")
     return found
 
 
-def _postprocessing(folder: Path, plan: NetworkPlan) -> list[str]:
+def _mirror_axes(path: Path, found: dict[str, Any]) -> list[int]:
+    axes = found.get("inference_allowed_mirroring_axes")
+    if axes is None:
+        return []
+    try:
+        return [int(axis) for axis in axes]
+    except (TypeError, ValueError) as error:
+        raise FormatError(f"{path}: inference_allowed_mirroring_axes is {axes!r}, not a list of axes") from error
+
+
+def _postprocessing(folder: Path) -> list[str]:
     """Labels whose largest component alone stays, of nnU-Net's postprocessing.json where cross-validation made one."""
     path = folder / "crossval_results_folds_0_1_2_3_4" / "postprocessing.json"
     if not path.exists():
@@ -66,7 +85,9 @@ def _postprocessing(folder: Path, plan: NetworkPlan) -> list[str]:
                 merged += each if isinstance(each, list) else [int(each)]
             kept.append(" ".join(str(v) for v in merged))
         return kept
-    except (KeyError, TypeError, ValueError) as error:
+    except FormatError:
+        raise
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise FormatError(f"{path} makes no sense: {error}") from error
 
 
@@ -86,6 +107,8 @@ def import_nnunet(
     folder : path
         ``nnUNet_results/Dataset…/nnUNetTrainer__nnUNetPlans__3d_fullres``: plans.json, dataset.json, fold_*/.
     folds : names, such as ["0", "1"] or ["all"]; None: every fold with a checkpoint
+    checkpoint : str
+        The file of each fold.
     previous : Model or folder
         Of ``3d_cascade_fullres``: the model of 3d_lowres. None: the folder beside it that nnU-Net would use.
 
@@ -98,23 +121,33 @@ def import_nnunet(
     """
     root = Path(folder)
     plans, dataset = _read_text(root / "plans.json"), _read_text(root / "dataset.json")
-    names = folds or sorted(p.name.removeprefix("fold_") for p in root.glob("fold_*") if (p / checkpoint).is_file())
+    names = [str(fold) for fold in folds or ()] or sorted(
+        p.name.removeprefix("fold_") for p in root.glob("fold_*") if (p / checkpoint).is_file()
+    )
     if not names:
         raise IoError(f"{root} has no fold_*/{checkpoint}")
-    weights, configuration, mirror = {}, None, None
+    weights: dict[str, dict[str, torch.Tensor]] = {}
+    configuration: str | None = None
+    mirror: list[int] = []
     for name in names:
-        found = _checkpoint(root / f"fold_{name}" / checkpoint)
-        weights[str(name)] = from_nnunet(found["network_weights"])
-        own = found.get("init_args", {}).get("configuration") or root.name.split("__")[-1]
+        path = root / f"fold_{name}" / checkpoint
+        found = _checkpoint(path)
+        weights[name] = from_nnunet(found["network_weights"])
+        arguments = found.get("init_args")
+        own = arguments.get("configuration") if isinstance(arguments, dict) else None
+        own = str(own or root.name.split("__")[-1])
         if configuration not in (None, own):
             raise FormatError(f"the folds of {root} are of different configurations: {configuration} and {own}")
-        configuration = own
-        mirror = found.get("inference_allowed_mirroring_axes")
+        if weights.keys() != {name} and mirror != _mirror_axes(path, found):
+            raise FormatError(
+                f"the folds of {root} mirror along different axes: {mirror} and {_mirror_axes(path, found)}"
+            )
+        configuration, mirror = own, _mirror_axes(path, found)
     assert configuration is not None
     plan = NetworkPlan.from_nnunet(plans, dataset, configuration)
     plan.folds = list(weights)
-    plan.mirror_axes = [int(a) for a in mirror or ()]
-    plan.keep_largest = _postprocessing(root, plan)
+    plan.mirror_axes = mirror
+    plan.keep_largest = _postprocessing(root)
     if plan.previous_stage and previous is None:
         sibling = root.with_name("__".join([*root.name.split("__")[:-1], plan.previous_stage]))
         if not sibling.is_dir():
