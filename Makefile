@@ -66,8 +66,9 @@ sanitize:  ## radiomics in C++ and Python under AddressSanitizer and UBSan
 FUZZ_SECONDS ?= 300
 fuzz:  ## mutated files into the readers under AddressSanitizer and UBSan (FUZZ_SECONDS=300)
 	@.ci/setup test
-	@export PATH="$$PWD/.venv/bin:$$PATH"; cmake --preset asan && cmake --build build/asan --target fuzz_read && \
-	  ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0 build/asan/tests/cpp/fuzz_read $(FUZZ_SECONDS) 1 tests/data/io
+	@export PATH="$$PWD/.venv/bin:$$PATH"; cmake --preset asan && cmake --build build/asan --target fuzz_read fuzz_bundle && \
+	  export ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0:allocator_may_return_null=1:max_allocation_size_mb=2048 && \
+	  build/asan/tests/cpp/fuzz_read $(FUZZ_SECONDS) 1 tests/data/io && build/asan/tests/cpp/fuzz_bundle $(FUZZ_SECONDS) 1
 
 clean:  ## remove what was built
 	rm -rf build dist report .pytest_cache .mypy_cache .ruff_cache

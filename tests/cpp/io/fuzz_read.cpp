@@ -22,8 +22,11 @@
 #include <vesalius/io/dicom.h>
 #include <vesalius/io/read.h>
 
+#include "fuzz.h"
+
 namespace fs = std::filesystem;
-using Bytes = std::vector<char>;
+using vesalius::fuzz::Bytes;
+using vesalius::fuzz::mutate;
 
 namespace {
 
@@ -48,50 +51,6 @@ std::vector<Seed> load(int count, char** paths) {
       if (entry.is_regular_file()) add(entry.path());
   }
   return out;
-}
-
-void mutate(Bytes& bytes, std::mt19937_64& random) {
-  const auto below = [&](size_t n) { return static_cast<size_t>(random() % std::max<size_t>(n, 1)); };
-  static const char* kWords[] = {"-1",         "0",       "99999999999", "nan",
-                                 "inf",        "1e308",   "%n%s",        "../../etc/passwd",
-                                 "4294967295", "(0,0,0)", "2147483648"};
-  const size_t times = 1 + below(6);
-  for (size_t t = 0; t < times && !bytes.empty(); ++t) {
-    // Headers are where the trouble is: three of four changes fall there.
-    const size_t span = below(4) ? std::min<size_t>(bytes.size(), 1500) : bytes.size(), at = below(span);
-    switch (below(8)) {
-      case 0:
-        bytes[at] ^= static_cast<char>(1 << below(8));
-        break;
-      case 1:
-        bytes[at] = static_cast<char>(random());
-        break;
-      case 2:
-        bytes[at] = below(2) ? '\xff' : '\0';
-        break;
-      case 3:
-        for (size_t i = at; i < std::min(at + 4, bytes.size()); ++i) bytes[i] = below(2) ? '\xff' : '\x7f';
-        break;
-      case 4:
-        bytes.resize(at);
-        break;
-      case 5:
-        bytes.erase(bytes.begin() + static_cast<int64_t>(at),
-                    bytes.begin() + static_cast<int64_t>(std::min(at + 1 + below(16), bytes.size())));
-        break;
-      case 6: {
-        const std::string word = kWords[below(std::size(kWords))];
-        bytes.insert(bytes.begin() + static_cast<int64_t>(at), word.begin(), word.end());
-        break;
-      }
-      default: {
-        const size_t from = below(bytes.size()), length = std::min(below(64), bytes.size() - from);
-        const Bytes part(bytes.begin() + static_cast<int64_t>(from),
-                         bytes.begin() + static_cast<int64_t>(from + length));
-        bytes.insert(bytes.begin() + static_cast<int64_t>(at), part.begin(), part.end());
-      }
-    }
-  }
 }
 
 }  // namespace

@@ -436,3 +436,47 @@ def test_sources_go_into_provenance(path, tmp_path):
         row = study.provenance["inputs"].iloc[0]
         assert row["source_path"] == str(file) and row["source_sha256"] == hashlib.sha256(b"voxels").hexdigest()
         assert study.provenance["software"].startswith(f"vesalius {vs.__version__}, torch ")
+
+
+@pytest.mark.parametrize("events", [[1, 2, 2], [0.0, 1.0, 0.5], [True, "dead", False]])
+def test_events_coded_otherwise_are_refused(path, events):
+    """Mechanics: R's 1 and 2, or a competing event, would all become events in silence."""
+    with vs.Study(path) as study:
+        fill(study, 3)
+        for i, event in enumerate(events):
+            study.set_outcome(f"p{i:03}", {"os_time": 5.0, "os_event": None})
+            study.add_features(f"p{i:03}", FakeFeatures())
+        if "dead" in events:
+            study.set_outcome("p000", {"stage": "II"})
+            with pytest.raises(vs.InvalidArgument, match="'stage' must hold numbers; it holds 'II'"):
+                study.table(("stage", "time"))
+            return
+        for i, event in enumerate(events):
+            study.set_outcome(f"p{i:03}", {"os_event": event})
+        with pytest.raises(vs.InvalidArgument, match="must be 0 .censored. or 1 .event..*it holds (2|0.5)"):
+            study.table("os")
+
+
+def test_rows_of_a_table_as_clinical_data(path):
+    """Mechanics: a row of a DataFrame is a mapping, too; a subject that is a number is told what to do."""
+    row = pd.DataFrame({"age": [61], "stage": ["II"]}, index=["a"]).loc["a"]
+    with vs.Study(path) as study:
+        study.add("a", clinical=row)
+        assert study.clinical.loc["a"].to_dict() == {"age": 61, "stage": "II"}
+        with pytest.raises(vs.TypeMismatch, match="give str"):
+            study.add(7)
+
+
+def test_names_that_two_columns_share_and_time_points_left_out(path):
+    """Mechanics: a clinical column doesn't take a feature's place, and names of voxels are those of one case."""
+    with vs.Study(path) as study:
+        fill(study, 1)
+        study.add_features("p000", FakeFeatures())
+        study.set_clinical("p000", {"stat_mean": 3})
+        with pytest.raises(vs.InvalidArgument, match="name of a feature and of a clinical column"):
+            study.table(clinical=["stat_mean"])
+        for week, name in (("week 0", "pet"), ("week 1", "ct")):
+            study.add("b", image={name: make_image(1)}, time_point=week)
+        assert study.images("b", time_point="week 1") == ["ct"] and study.has_image("b", name="ct", time_point="week 1")
+        with pytest.raises(vs.InvalidArgument, match="time points 'week 0', 'week 1'; say which"):
+            study.images("b")

@@ -7,8 +7,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ._vesalius import store as _store
-from .errors import IoError
+from .._vesalius import store as _store
+from ..errors import IoError
 
 PathLike = str | os.PathLike[str]
 
