@@ -192,6 +192,10 @@ Index3 resampled_shape(const Index3& shape, const Vec3& spacing, const Vec3& new
                             " mm to " + std::to_string(new_spacing[a]) + " mm makes too many; is the spacing right?");
     out[a] = static_cast<int64_t>(size);
   }
+  constexpr double kMostVoxels = 1e11;
+  if (double(out[0]) * double(out[1]) * double(out[2]) > kMostVoxels)
+    throw InvalidArgument("resampling would make " + std::to_string(out[0]) + " x " + std::to_string(out[1]) + " x " +
+                          std::to_string(out[2]) + " voxels; is the spacing right?");
   return out;
 }
 
