@@ -50,6 +50,10 @@ def causes_of(y: Any) -> tuple[np.ndarray, np.ndarray]:
         raise InvalidArgument("event or time has values that are NaN or infinite")
     if (cause != np.round(cause)).any() or (cause < 0).any():
         raise InvalidArgument("event must be whole numbers, 0 for censored and 1, 2, … for the causes")
+    if cause.max(initial=0) > 1000:
+        raise InvalidArgument(
+            f"event holds {cause.max():g}, the number of a cause: are event and time the wrong way round? y is (event, time)"
+        )
     if (time < 0).any():
         raise InvalidArgument(f"time has {int((time < 0).sum())} negative values: follow-up starts at 0")
     return cause.astype(np.int64), time

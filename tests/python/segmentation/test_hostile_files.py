@@ -55,7 +55,8 @@ def test_the_way_out_of_a_bundle_is_barred_at_every_stage(tmp_path: Path) -> Non
     """Mechanics: previous_stage of the first stage's plan is checked before a path is made of it."""
     _model(_model()).save(tmp_path / "bundle")
     file = tmp_path / "bundle" / "first" / "plan.yaml"
-    file.write_text(file.read_text().replace('previous_stage: ""', 'previous_stage: "../.."'))
+    text = file.read_text().replace("network_in_channels: 1", "network_in_channels: 3")
+    file.write_text(text.replace('previous_stage: ""', 'previous_stage: "../.."'))
     with pytest.raises(vs.FormatError, match="previous_stage is a plain name"):
         Model.load(tmp_path / "bundle")
 
@@ -286,7 +287,7 @@ def test_checkpoints_written_with_numpy_1(tmp_path: Path) -> None:
         __name__ = "pickle"
 
     torch.save(state, path, pickle_module=Module)
-    assert b"numpy.core.multiarray" in path.read_bytes() or b"core.multiarray" in path.read_bytes()
+    assert b"numpy.core.multiarray" in path.read_bytes()
     assert torch.equal(_checkpoint(path)["network_weights"]["a"], torch.ones(2))
 
 
