@@ -38,6 +38,19 @@ def _expect(kind: type, value: Any, name: str) -> None:
         raise TypeMismatch(f"{name} must be a vesalius.{kind.__name__}; got {came}: {_remedy(value, kind.__name__)}")
 
 
+def kind_of(value: Any) -> str:
+    """The type's name, with its module where that isn't obvious."""
+    what = type(value)
+    return what.__name__ if what.__module__ == "builtins" else f"{what.__module__}.{what.__qualname__}"
+
+
+def tensor(value: Any, name: str, remedy: str = "") -> None:
+    """Raises TypeMismatch unless it is a tensor (pybind11's own error prints whatever came, arrays in full)."""
+    if not isinstance(value, torch.Tensor):
+        remedy = remedy or ("torch.from_numpy(array) makes one" if isinstance(value, np.ndarray) else "")
+        raise TypeMismatch(f"{name} must be a torch.Tensor; got {kind_of(value)}{f': {remedy}' if remedy else ''}")
+
+
 def image(value: Any, name: str = "image") -> None:
     """Raises TypeMismatch unless it is an Image."""
     _expect(Image, value, name)

@@ -173,9 +173,20 @@ SharedGrid share_grid(const Image& image, const Settings& settings, const std::v
   return shared;
 }
 
+namespace {
+
+/// The image's device, once it is sure that there are voxels: Image() and Mask() hold no tensor.
+at::Device device_of(const Image& image, const Mask& mask) {
+  if (!image.tensor().defined() || !mask.tensor().defined())
+    throw InvalidArgument("the image or the mask holds no voxels: it was made without a tensor; read one first");
+  return image.tensor().device();
+}
+
+}  // namespace
+
 Roi::Roi(const Image& image, const Mask& mask, const Settings& settings, int64_t label, int64_t channel,
          const Box* known, const SharedGrid* shared)
-    : settings_(settings), shared_(shared), device_(image.tensor().device()) {
+    : settings_(settings), shared_(shared), device_(device_of(image, mask)) {
   settings_.validate();
   if (channel < 0 || channel >= image.channels())
     throw InvalidArgument("channel " + std::to_string(channel) + " isn't there: the image has " +

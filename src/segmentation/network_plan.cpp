@@ -201,6 +201,8 @@ void NetworkPlan::validate() const {
     if (axis < 0 || axis >= spec.dimension)
       throw InvalidArgument("plan: mirror_axes lie in 0.." + std::to_string(spec.dimension - 1) + "; got " +
                             std::to_string(axis));
+  if (std::set<int64_t>(mirror_axes.begin(), mirror_axes.end()).size() != mirror_axes.size())
+    throw InvalidArgument("plan: mirror_axes names an axis twice");
   if (!(tile_step > 0 && tile_step <= 1))
     throw InvalidArgument("plan: tile_step lies in (0, 1]; got " + std::to_string(tile_step));
   if (weights != "safetensors" && weights != "torchscript" && weights != "aotinductor")

@@ -39,7 +39,7 @@ struct PatchLoader::State {
         next_step(first), wanted(first) {}
 
   void run() {
-    detail::compute_alone();  // samples are the parallel dimension
+    detail::use_threads(1);  // samples are the parallel dimension
     std::unique_lock lock(mutex);
     for (;;) {
       work.wait(lock, [&] { return stop || (next_step < last && next_step < wanted + prefetch); });

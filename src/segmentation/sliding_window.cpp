@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
+#include <sstream>
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/constant_pad_nd.h>
@@ -58,6 +60,21 @@ void validate(const at::Tensor& image, int64_t members, int64_t num_classes, con
     if (axis < 0 || axis >= static_cast<int64_t>(o.patch.size()))
       throw InvalidArgument("sliding window: mirror_axes lie in 0.." + std::to_string(o.patch.size() - 1) + "; got " +
                             std::to_string(axis));
+  if (std::set<int64_t>(o.mirror_axes.begin(), o.mirror_axes.end()).size() != o.mirror_axes.size())
+    throw InvalidArgument("sliding window: mirror_axes names an axis twice");
+}
+
+/// Sizes that broadcast would be added up in silence.
+void require_logits(const std::vector<at::Tensor>& logits, const at::Tensor& tiles, int64_t members, int64_t num_classes) {
+  std::vector<int64_t> want = tiles.sizes().vec();
+  want[1] = num_classes;
+  for (const at::Tensor& one : logits)
+    if (one.sizes() != want || static_cast<int64_t>(logits.size()) != members) {
+      std::ostringstream text;
+      text << "sliding window: of tiles " << tiles.sizes() << " the network makes " << one.sizes() << "; expected "
+           << at::IntArrayRef(want) << ", logits of " << num_classes << " classes at full resolution";
+      throw ShapeError(text.str());
+    }
 }
 
 /// The mean over all flips of `axes` (of the patch).
@@ -179,7 +196,7 @@ std::vector<Batch> plan_batches(const at::Tensor& padded, const at::Tensor& weig
 }  // namespace
 
 std::vector<int64_t> tile_starts(int64_t length, int64_t tile, double step) {
-  const double stride = static_cast<double>(tile) * step;
+  const double stride = std::max(static_cast<double>(tile) * step, 1.0);  // tiles lie on whole voxels
   const auto count = static_cast<int64_t>(std::ceil(static_cast<double>(length - tile) / stride)) + 1;
   std::vector<int64_t> starts;
   const double spread = count > 1 ? static_cast<double>(length - tile) / static_cast<double>(count - 1) : 0.0;
@@ -242,7 +259,10 @@ void sliding_window(const std::vector<TileNetwork>& networks, const at::Tensor& 
     return at::stack(tiles);
   };
   const auto compute = [&](const TileNetwork& network, const at::Tensor& tiles) {
-    return tiles.defined() ? with_mirroring(network, tiles, o.mirror_axes) : std::vector<at::Tensor>();
+    if (!tiles.defined()) return std::vector<at::Tensor>();
+    auto logits = with_mirroring(network, tiles, o.mirror_axes);
+    require_logits(logits, tiles, members, num_classes);
+    return logits;
   };
   at::Tensor background;
   if (o.skip_constant) {

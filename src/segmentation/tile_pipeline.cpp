@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "segmentation/tile_pipeline.h"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
@@ -14,6 +12,8 @@
 #include <ATen/Parallel.h>
 #include <ATen/ThreadLocalState.h>
 #include <ATen/core/grad_mode.h>
+
+#include "segmentation/workers.h"
 
 namespace vesalius::segmentation::detail {
 namespace {
@@ -52,8 +52,7 @@ void run_batches(const std::vector<TileNetwork>& networks, int64_t count, const 
   const auto work = [&](const TileNetwork& network) {
     const at::ThreadLocalStateGuard state(caller);
     const at::NoGradGuard no_gradients;
-    at::init_num_threads();
-    omp_set_num_threads(threads);
+    use_threads(threads);
     for (;;) {
       int64_t own = 0;
       {
@@ -76,7 +75,6 @@ void run_batches(const std::vector<TileNetwork>& networks, int64_t count, const 
     }
   };
   std::vector<std::thread> workers;
-  for (const TileNetwork& network : networks) workers.emplace_back([&work, &network] { work(network); });
   const auto finish = [&] {
     {
       const std::lock_guard lock(shared.mutex);
@@ -86,6 +84,7 @@ void run_batches(const std::vector<TileNetwork>& networks, int64_t count, const 
     for (auto& worker : workers) worker.join();
   };
   try {
+    for (const TileNetwork& network : networks) workers.emplace_back([&work, &network] { work(network); });
     for (int64_t i = 0; i < count; ++i) {
       std::vector<at::Tensor> outputs;
       for (bool here = false; !here;) {

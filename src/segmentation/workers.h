@@ -21,12 +21,12 @@
 
 namespace vesalius::segmentation::detail {
 
-/// From here on this thread computes without a team of its own. torch sets a thread's number of OpenMP threads when it is first
+/// From here on this thread computes with a team of so many (1: alone). torch sets a thread's number of OpenMP threads when it is first
 /// asked for it, in its library and, inlined, in ours: it is asked first, lest it undo what is set here.
-inline void compute_alone() {
+inline void use_threads(int count) {
   at::get_num_threads();
   at::internal::lazy_init_num_threads();
-  omp_set_num_threads(1);
+  omp_set_num_threads(count);
 }
 
 /// work(i) for i in 0..count-1 on `jobs` threads (0: torch's number). The caller's thread reports and asks the monitor; the
@@ -42,7 +42,7 @@ inline void for_each_case(int64_t count, int64_t jobs, Monitor* monitor,
   std::condition_variable changed;
   std::vector<std::thread> threads;
   const auto run = [&, jobs] {
-    if (jobs > 1) compute_alone();
+    if (jobs > 1) use_threads(1);
     for (int64_t i; !stop && (i = next++) < count;) {
       try {
         work(i);

@@ -22,6 +22,10 @@ def plain(values: Any) -> Any:
 def check_numeric(X: Any) -> Any:
     """DataFrame columns that are not numbers, named."""
     X = plain(X)
+    if getattr(getattr(X, "dtype", None), "names", None):
+        raise TypeMismatch(
+            f"X is a structured array with the fields {', '.join(X.dtype.names)}: are X and y swapped? fit(X, y) takes columns first"
+        )
     if isinstance(X, pd.DataFrame):
         bad = [
             str(c)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import torch
 
 from ..errors import Cancelled, InvalidArgument, TypeMismatch
-from . import _extract
+from . import _catalogue, _extract
 from ._features import Features
 from ._settings import Settings
 
@@ -214,6 +214,7 @@ def extract_batch(
         if not isinstance(case, (tuple, list)) or len(case) != 2:
             raise TypeMismatch(f"cases are pairs (image, mask); case {i} is a {type(case).__name__}")
     settings = settings if settings is not None else Settings()
+    _catalogue.columns(settings)  # settings that make no sense are one error, not one for each case
     number, clock, start = cores(jobs), Clock(), time.perf_counter()
 
     def work(i: int, stop: threading.Event) -> Features:

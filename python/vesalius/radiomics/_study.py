@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import Cancelled, Error, InvalidArgument, TypeMismatch
-from . import _batch, _extract
+from . import _batch, _catalogue, _extract
 from ._settings import Settings
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..store import Study
 
 Case = tuple[str, str | None]
+_SHOWN = 10  # failures in a message
 
 
 class ExtractionError(Error):
@@ -83,6 +84,8 @@ def extract_study(
             f"extract_study takes an open vesalius.Study, got {type(study).__name__}: with vesalius.Study(path) as study: extract_study(study)"
         )
     settings = settings if settings is not None else Settings()
+    if extract is None:
+        _catalogue.columns(settings)  # settings that make no sense are one error, not one for each case
     coarse: dict[Case, str] = {}
 
     def work(case: Case, stop: threading.Event) -> Any:
@@ -145,6 +148,8 @@ def extract_study(
 
 def _describe(failures: dict[Case, Exception], total: int) -> str:
     lines = [f"{len(failures)} of {total} cases failed; the others are stored:"]
-    for (subject, time_point), error in failures.items():
+    for (subject, time_point), error in list(failures.items())[:_SHOWN]:
         lines.append(f"  {subject}{f' at {time_point}' if time_point else ''}: {type(error).__name__}: {error}")
+    if len(failures) > _SHOWN:
+        lines.append(f"  … and {len(failures) - _SHOWN} more: the exception's failures has them all")
     return "\n".join(lines)

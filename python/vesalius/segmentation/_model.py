@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import torch
 
+from .. import _check
 from .._vesalius import segmentation as _c
 from .._vesalius.core import Image, Mask
 from .._vesalius.segmentation import NetworkPlan, Plan, Prediction
@@ -207,6 +208,8 @@ class Model:
         InvalidArgument
             for NaN in the image, and options that make no sense.
         """
+        if not isinstance(image, Image | str | os.PathLike):
+            _check.image(image)  # raises
         if not isinstance(image, Image):
             return self._predict_path(
                 Path(image), output, region=region, mirroring=mirroring, step=step, batch=batch, precision=precision,

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from .. import _check
 from .._vesalius import segmentation as _c
 from .._vesalius.segmentation import NetworkSpec
 from ..errors import NotSupported
@@ -144,7 +145,10 @@ class Network(_Mirror):
         ------
         ShapeError
             for another number of channels or axes, or sizes that are no multiple of `divisor`.
+        TypeMismatch
+            for something that is no tensor.
         """
+        _check.tensor(x, "the network's input")
         outputs = self._core.forward(x)
         return outputs if self.spec.deep_supervision and self.training else outputs[0]
 

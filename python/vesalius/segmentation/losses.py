@@ -20,8 +20,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from .. import _check
 from .._vesalius.segmentation import losses as _c
-from ..errors import InvalidArgument
+from ..errors import InvalidArgument, TypeMismatch
 
 __all__ = [
     "Boundary",
@@ -81,6 +82,18 @@ class Loss(nn.Module):
 
     def _options(self) -> _c.LossOptions:
         return _c.LossOptions(**self.settings)
+
+    def __call__(self, logits: Tensor, target: Tensor, mask: Tensor | None = None) -> Any:
+        if isinstance(logits, list | tuple):
+            raise TypeMismatch(
+                f"{type(self).__name__} takes one tensor of logits; got a list of {len(logits)}: is it a network with deep "
+                "supervision in train mode? Then losses.DeepSupervision(loss) takes its outputs"
+            )
+        _check.tensor(logits, "logits")
+        _check.tensor(target, "the target")
+        if mask is not None:
+            _check.tensor(mask, "the mask")
+        return super().__call__(logits, target, mask)
 
     def extra_repr(self) -> str:
         return ", ".join(f"{key}={value}" for key, value in self.settings.items() if value not in (None, False))

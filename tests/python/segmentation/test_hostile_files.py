@@ -332,3 +332,35 @@ def test_workers_compute_alone(make_dataset, tmp_path: Path) -> None:
     finally:
         torch.set_num_threads(before)
     assert max(seen) <= start + 2, f"{max(seen)} threads beside {start}"
+
+
+def test_what_isnt_a_tensor_is_named(tmp_path: Path) -> None:
+    """Mechanics: arrays, lists of outputs and tensors where an Image belongs: one line that says what to do, not the values."""
+    net = networks.PlainUNet(1, 3, features_per_stage=(4, 8))
+    x, target = torch.rand(1, 1, 8, 8, 8), torch.zeros(1, 8, 8, 8, dtype=torch.int64)
+    loss = seg.losses.SoftDice()
+    for call, message in (
+        (lambda: net(x.numpy()), r"must be a torch\.Tensor; got numpy\.ndarray: torch\.from_numpy"),
+        (lambda: loss([net(x)], target), "deep supervision"),
+        (lambda: loss(net(x), target.numpy()), "the target must be a torch"),
+        (lambda: seg.losses.DiceCE()([net(x), net(x)], target), "deep supervision"),
+        (lambda: _model().predict(x[0, 0]), r"image must be a vesalius\.Image; got torch\.Tensor"),
+    ):
+        with pytest.raises(vs.TypeMismatch, match=message) as raised:
+            call()
+        assert len(str(raised.value)) < 300
+
+
+def test_a_window_of_another_number_of_classes() -> None:
+    """Mechanics: logits of one class would broadcast into three in silence; axes mirrored twice would multiply the work."""
+    window, x = seg.sliding_window, torch.rand(1, 9, 9, 9)
+    for network in (lambda t: t, lambda t: torch.cat([t, t], 1), lambda t: torch.cat([t, t, t], 1)[..., ::2]):
+        with pytest.raises(vs.ShapeError, match="logits of 3 classes at full resolution"):
+            window(network, x, 3, (8, 8, 8))
+    with pytest.raises(vs.InvalidArgument, match="names an axis twice"):
+        window(lambda t: torch.cat([t, t, t], 1), x, 3, (8, 8, 8), mirror_axes=[0] * 40)
+    with pytest.raises(vs.InvalidArgument, match="names an axis twice"):
+        plan = _plan(mirror_axes=[1, 1])
+        Model(plan, networks.build(plan.spec).state_dict())
+    whole = window(lambda t: torch.cat([t, t, t], 1), x, 3, (8, 8, 8), step=1e-9)
+    torch.testing.assert_close(whole[0], x[0], atol=1e-6, rtol=1e-6)
