@@ -68,6 +68,7 @@ struct ResultPainter::Rows {
 
 ResultPainter::ResultPainter(const PreprocessTrace& trace, const LabelSet& labels, const PaintOptions& options)
     : trace_(trace), labels_(labels), options_(options), regions_(labels.has_regions()), classes_(labels.heads()) {
+  trace.validate();
   values_ = regions_ ? labels.regions_class_order : labels.values();
   if (static_cast<int64_t>(values_.size()) != classes_)
     throw InvalidArgument("labels: " + std::to_string(classes_) + " outputs and " + std::to_string(values_.size()) +

@@ -21,11 +21,7 @@ __all__ = ["import_nnunet"]
 
 def _safe_globals() -> list[Any]:
     """What nnU-Net's checkpoints hold besides tensors: numpy numbers in their log. None of it runs code."""
-    try:
-        from numpy._core.multiarray import scalar
-    except ImportError:  # numpy 1
-        from numpy.core.multiarray import scalar
-
+    scalar = np.float64(0).__reduce__()[0]  # numpy._core.multiarray.scalar, numpy.core's in numpy 1
     kinds = [np.float64, np.float32, np.int64, np.int32, np.bool_]
     # By both of its names: checkpoints written with numpy 1 are read with numpy 2, and the other way round.
     names = [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]

@@ -208,8 +208,8 @@ class Model:
         InvalidArgument
             for NaN in the image, and options that make no sense.
         """
-        if not isinstance(image, Image | str | os.PathLike):
-            _check.image(image)  # raises
+        if not isinstance(image, str | os.PathLike):
+            _check.image(image)
         if not isinstance(image, Image):
             return self._predict_path(
                 Path(image), output, region=region, mirroring=mirroring, step=step, batch=batch, precision=precision,

@@ -22,7 +22,7 @@ from torch import nn
 
 from .. import _check
 from .._vesalius.segmentation import losses as _c
-from ..errors import InvalidArgument, TypeMismatch
+from ..errors import InvalidArgument
 
 __all__ = [
     "Boundary",
@@ -84,12 +84,13 @@ class Loss(nn.Module):
         return _c.LossOptions(**self.settings)
 
     def __call__(self, logits: Tensor, target: Tensor, mask: Tensor | None = None) -> Any:
-        if isinstance(logits, list | tuple):
-            raise TypeMismatch(
-                f"{type(self).__name__} takes one tensor of logits; got a list of {len(logits)}: is it a network with deep "
-                "supervision in train mode? Then losses.DeepSupervision(loss) takes its outputs"
-            )
-        _check.tensor(logits, "logits")
+        _check.tensor(
+            logits,
+            f"the logits of {type(self).__name__}",
+            "several outputs of a network with deep supervision in train mode go into losses.DeepSupervision(loss)"
+            if hasattr(logits, "__len__") and not hasattr(logits, "shape")
+            else "",
+        )
         _check.tensor(target, "the target")
         if mask is not None:
             _check.tensor(mask, "the mask")
