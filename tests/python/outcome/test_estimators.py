@@ -49,7 +49,7 @@ def outcome_of(y, count):
         raise InvalidArgument("y has NaN or infinity")
     cause = (1 + np.floor(7 * np.abs(y))).astype(int) % 3 if count > 1 else np.ones(len(y), bool)
     if count > 1:
-        cause[:1] = 1
+        cause[y == y.max()] = 1
     return cause, np.exp(0.3 * np.clip(y, -20, 20))
 
 
@@ -78,8 +78,8 @@ class AdaptedNetCV(CoxNetCV):
 
 
 class AdaptedFineGray(FineGray):
-    def fit(self, X, y):
-        return super().fit(X, outcome_of(y, 2))
+    def fit(self, X, y, sample_weight=None):
+        return super().fit(X, outcome_of(y, 2), sample_weight)
 
     def score(self, X, y):
         return super().score(X, outcome_of(y, 2))
