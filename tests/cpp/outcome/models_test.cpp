@@ -10,6 +10,7 @@
 #include <vesalius/core/error.h>
 #include <vesalius/outcome/competing.h>
 #include <vesalius/outcome/cox_frailty.h>
+#include <vesalius/outcome/cox_path.h>
 #include <vesalius/outcome/detail/cox_kernel.h>
 #include <vesalius/outcome/detail/log_time_kernel.h>
 #include <vesalius/outcome/growth.h>
@@ -130,4 +131,26 @@ TEST_CASE("A gamma frailty of a given variance", "[oracle: the EM equations (d +
   CHECK_THROWS_AS(
       fit_cox_frailty(x, CoxOutcome{time, event, {}, {}, {}, {}}, row(std::vector<double>(8, 0.0)), options),
       InvalidArgument);
+}
+
+TEST_CASE("A path beside offsets that no exponential holds", "[oracle: fit_cox at each strength, another solver]") {
+  std::vector<double> x, time, event, offset;
+  for (int i = 0; i < 64; ++i) {
+    x.push_back(std::sin(1.7 * i)), x.push_back(std::cos(2.3 * i));
+    time.push_back(1 + (i * 37) % 64 + 0.4 * x[2 * i]);
+    event.push_back(i % 4 != 0);
+    offset.push_back(i % 2 ? 700.0 : -100.0 - 3 * (i % 5));
+  }
+  const CoxOutcome outcome{row(time), row(event), {}, {}, {}, row(offset)};
+  CoxOptions options;
+  options.penalty = {1, 0.5};
+  options.tolerance = 1e-10;
+  const auto path = cox_path(row(x).view({64, 2}), outcome, options, row({0.1, 0.03, 0.01, 0.001}));
+  for (int k = 0; k < 4; ++k) {
+    options.penalty.alpha = path.alphas.const_data_ptr<double>()[k];
+    const auto one = fit_cox(row(x).view({64, 2}), outcome, options);
+    for (int j = 0; j < 2; ++j)
+      CHECK(path.coef.const_data_ptr<double>()[2 * k + j] ==
+            Approx(one.coef.const_data_ptr<double>()[j]).epsilon(1e-6).margin(1e-8));
+  }
 }
