@@ -3,11 +3,12 @@
 
 #include <algorithm>
 #include <array>
+#include <tuple>
 
 #include <ATen/autocast_mode.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "segmentation/conv_passes.h"
@@ -136,12 +137,20 @@ class DirectConv : public torch::autograd::Function<DirectConv> {
       dx = o.transposed ? forward_of(s, dy, w, {}) : backward_of(s, dy, w, {});
     }
     const bool wants_bias = bias.defined() && context->needs_input_grad(2);
-    if (wants_bias && o.transposed) {
-      std::vector<int64_t> axes{0};
-      for (int64_t axis = 2; axis < dy.dim(); ++axis) axes.push_back(axis);
-      db = dy.sum(axes, false, at::kFloat);
-    }
-    if (context->needs_input_grad(1) || (wants_bias && !o.transposed)) {
+    const bool strided = s.stride[0] * s.stride[1] * s.stride[2] > 1;
+    if (strided && (context->needs_input_grad(1) || wants_bias)) {
+      // Here packing costs as much as it saves, and oneDNN reads the strided input as it is.
+      std::tie(std::ignore, dw, db) = at::convolution_backward(
+          dy, x, weight.detach().to(x.scalar_type()),
+          wants_bias ? at::OptionalIntArrayRef(bias.sizes()) : at::OptionalIntArrayRef(), o.stride, o.padding,
+          std::vector<int64_t>(o.stride.size(), 1), o.transposed, o.output_padding, 1, {false, true, wants_bias});
+      dw = dw.to(weight.scalar_type());
+    } else if (context->needs_input_grad(1) || wants_bias) {
+      if (wants_bias && o.transposed) {
+        std::vector<int64_t> axes{0};
+        for (int64_t axis = 2; axis < dy.dim(); ++axis) axes.push_back(axis);
+        db = dy.sum(axes, false, at::kFloat);
+      }
       dw = at::empty(weight.sizes(), at::kFloat);
       if (wants_bias && !o.transposed) db = at::empty(bias.sizes(), at::kFloat);
       by_type(x, [&](auto t) {

@@ -198,7 +198,9 @@ SlidingWindowOptions window_options(const NetworkPlan& plan, const PredictOption
   o.patch = plan.patch_size;
   o.step = options.step > 0 ? options.step : plan.tile_step;
   if (options.mirroring) o.mirror_axes = plan.mirror_axes;
-  o.batch = options.batch;
+  const auto& devices = options.devices.empty() ? std::vector<std::string>{options.device} : options.devices;
+  const bool cpu = std::all_of(devices.begin(), devices.end(), [](const auto& d) { return d.rfind("cpu", 0) == 0; });
+  o.batch = options.batch != 0 ? options.batch : cpu ? 1 : 2;
   o.skip_constant = options.skip_background;
   o.full_batches = plan.weights == "aotinductor";
   return o;

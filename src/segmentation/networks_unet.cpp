@@ -34,9 +34,9 @@ class AdnConv : public Layer {
   at::Tensor forward(const at::Tensor& x) override {
     const at::Tensor y = (*conv_)(x);
     if (tail_ == Tail::none) return y;
-    // Without gradients PReLU's one slope is known: one pass for norm and activation.
-    if (prelu_ && !at::GradMode::is_enabled() && y.device().is_cpu() && !norm_->tap && !prelu_->tap)
-      return norm_act(y, {}, {}, {kNormEps, prelu_->weight.item<double>(), 0}, /*in_place=*/!conv_->tap);
+    // On the CPU PReLU's one slope is known: one pass for norm and activation.
+    if (prelu_ && y.device().is_cpu() && !norm_->tap && !prelu_->tap)
+      return norm_prelu(y, {}, {}, prelu_->weight, {kNormEps, 1.0, 0}, /*in_place=*/!conv_->tap);
     return tail_ == Tail::batch_relu ? norm_->forward_activated(y, Activation::relu) : (*prelu_)((*norm_)(y));
   }
 

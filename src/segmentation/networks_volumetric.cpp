@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SegResNet (Myronenko 2018, arXiv 1810.11654) and V-Net (Milletari et al. 2016, arXiv 1606.04797); children are named as
 // MONAI's state dicts name them.
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/feature_dropout.h>
 #include <ATen/ops/relu.h>
@@ -17,6 +18,7 @@ class NamedConv : public Layer {
       : conv_(register_module("conv", std::make_shared<Conv>(in, out, kernel,
                                                             ConvOptions{.stride = stride, .bias = bias}))) {}
   at::Tensor forward(const at::Tensor& x) override { return (*conv_)(x); }
+  bool inner_tap() const { return static_cast<bool>(conv_->tap); }
 
  private:
   std::shared_ptr<Conv> conv_;
@@ -34,7 +36,9 @@ class PreActBlock : public Layer {
   }
   at::Tensor forward(const at::Tensor& x) override {
     const at::Tensor y = (*conv1_)(norm1_->forward_activated(x, Activation::relu));
-    return (*conv2_)(norm2_->forward_activated(y, Activation::relu)).add(x);
+    // Without gradients nobody else holds the convolution's output, unless a hook does.
+    const at::Tensor z = (*conv2_)(norm2_->forward_activated(y, Activation::relu, !conv1_->tap && !conv1_->inner_tap()));
+    return !at::GradMode::is_enabled() && !conv2_->tap && !conv2_->inner_tap() ? z.add_(x) : z.add(x);
   }
 
  private:

@@ -11,6 +11,7 @@
 #include <ATen/ops/group_norm.h>
 #include <ATen/ops/instance_norm.h>
 #include <ATen/ops/leaky_relu.h>
+#include <ATen/ops/prelu.h>
 #include <ATen/ops/relu.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -37,6 +38,9 @@ using detail::Moments;
   VESALIUS_CLONES void gradient_sums_of(const T* x, const T* dy, int64_t n, const ChannelGradient& c, float slope,     \
                                         double& g, double& gx) {                                                       \
     detail::plane_gradient_sums(x, dy, n, c, slope, g, gx);                                                            \
+  }                                                                                                                    \
+  VESALIUS_CLONES double slope_sum_of(const T* x, const T* dy, int64_t n, const ChannelGradient& c) {                  \
+    return detail::plane_slope_sum(x, dy, n, c);                                                                       \
   }                                                                                                                    \
   VESALIUS_CLONES void gradient_of(const T* x, const T* dy, T* dx, int64_t n, const ChannelGradient& c, float slope) { \
     detail::plane_gradient(x, dy, dx, n, c, slope);                                                                    \
@@ -82,7 +86,8 @@ Affine affine_of(const at::Tensor& x, const at::Tensor& weight, const at::Tensor
   std::vector<Moments> moments(static_cast<size_t>(n * c));
   const T* data = data_of<T>(x);
   if (channels_last(x)) {
-    const int64_t parts = std::max<int64_t>(1, std::min<int64_t>(at::get_num_threads(), voxels / 256));
+    // as many whatever the number of threads, so that sums have one order
+    const int64_t parts = std::clamp<int64_t>(voxels / 8192, 1, 32);
     std::vector<Moments> partial(static_cast<size_t>(n * parts * c));
     at::parallel_for(0, n * parts, 1, [&](int64_t begin, int64_t end) {
       std::vector<float> work(static_cast<size_t>(2 * c));
@@ -160,19 +165,39 @@ void backward(const at::Tensor& x, const at::Tensor& dy, const at::Tensor& dx, c
       double mean_g = 0, mean_gx = 0;
       for (int64_t p = group * together; p < (group + 1) * together; ++p) {
         const ChannelGradient g{a.mean[p], a.rstd[p], a.scale[p], a.shift[p]};
-        gradient_sums_of(data_of<T>(x) + p * voxels, data_of<T>(dy) + p * voxels, voxels, g, slope, sum_g[p], sum_gx[p]);
+        gradient_sums_of(data_of<T>(x) + p * voxels, data_of<T>(dy) + p * voxels, voxels, g, slope, sum_g[p],
+                         sum_gx[p]);
         mean_g += weight[p % c] * sum_g[p];
         mean_gx += weight[p % c] * sum_gx[p];
       }
       const auto count = static_cast<double>(voxels * together);
       for (int64_t p = group * together; p < (group + 1) * together; ++p) {
-        const ChannelGradient g{a.mean[p],  a.rstd[p], a.scale[p], a.shift[p], static_cast<float>(mean_g / count),
+        const ChannelGradient g{a.mean[p],
+                                a.rstd[p],
+                                a.scale[p],
+                                a.shift[p],
+                                static_cast<float>(mean_g / count),
                                 static_cast<float>(mean_gx / count)};
         gradient_of(data_of<T>(x) + p * voxels, data_of<T>(dy) + p * voxels, data_of<T>(dx) + p * voxels, voxels, g,
                     slope);
       }
     }
   });
+}
+
+/// Σ over everything of what the slope's gradient is.
+template <class T>
+double slope_gradient(const at::Tensor& x, const at::Tensor& dy, const Affine& a) {
+  const int64_t planes = x.size(0) * x.size(1), voxels = x.numel() / planes;
+  std::vector<double> sums(static_cast<size_t>(planes));
+  at::parallel_for(0, planes, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t p = begin; p < end; ++p)
+      sums[p] = slope_sum_of(data_of<T>(x) + p * voxels, data_of<T>(dy) + p * voxels, voxels,
+                             {a.mean[p], a.rstd[p], a.scale[p], a.shift[p]});
+  });
+  double all = 0;
+  for (const double sum : sums) all += sum;
+  return all;
 }
 
 bool kernel_serves(const at::Tensor& x) {
@@ -219,12 +244,12 @@ Affine unpacked(const at::Tensor& t) {
 class NormAct : public torch::autograd::Function<NormAct> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& given,
-                            const std::optional<at::Tensor>& weight, const std::optional<at::Tensor>& bias, double eps,
-                            double slope, int64_t groups) {
+                            const std::optional<at::Tensor>& weight, const std::optional<at::Tensor>& bias,
+                            const std::optional<at::Tensor>& prelu, double eps, double slope, int64_t groups) {
     const at::Tensor x = dense(given), w = weight.value_or(at::Tensor()), b = bias.value_or(at::Tensor());
     const NormActOptions o{eps, slope, groups};
     const Affine a = affine(x, w, b, o);
-    context->save_for_backward({x, w, b, packed(a)});
+    context->save_for_backward({x, w, b, packed(a), prelu.value_or(at::Tensor())});
     context->saved_data["slope"] = slope;
     context->saved_data["groups"] = groups;
     return segmentation::forward(x, a, slope, false);
@@ -256,7 +281,12 @@ class NormAct : public torch::autograd::Function<NormAct> {
       }
       return out.to(like.scalar_type());
     };
-    return {dx, summed(saved[1], sum_gx), summed(saved[2], sum_g), at::Tensor(), at::Tensor(), at::Tensor()};
+    at::Tensor d_slope;
+    if (const at::Tensor& slope = saved[4]; slope.defined())
+      d_slope = at::empty(slope.sizes(), slope.options())
+                    .fill_(x.scalar_type() == at::kFloat ? slope_gradient<float>(x, dy, a)
+                                                         : slope_gradient<uint16_t>(x, dy, a));
+    return {dx, summed(saved[1], sum_gx), summed(saved[2], sum_g), d_slope, at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
@@ -275,7 +305,20 @@ at::Tensor norm_act(const at::Tensor& x, const at::Tensor& weight, const at::Ten
     return forward(input, affine(input, weight, bias, o), o.slope, in_place || !input.is_same(x));
   }
   const auto optional = [](const at::Tensor& t) { return t.defined() ? std::optional<at::Tensor>(t) : std::nullopt; };
-  return NormAct::apply(x, optional(weight), optional(bias), o.eps, o.slope, o.groups);
+  return NormAct::apply(x, optional(weight), optional(bias), std::optional<at::Tensor>(), o.eps, o.slope, o.groups);
+}
+
+at::Tensor norm_prelu(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& slope,
+                      const NormActOptions& options, bool in_place) {
+  NormActOptions o = options;
+  if (!kernel_serves(x)) {
+    o.slope = 1.0;
+    return at::prelu(norm_act(x, weight, bias, o), slope.to(x.scalar_type()));
+  }
+  o.slope = slope.item<double>();
+  if (!at::GradMode::is_enabled()) return norm_act(x, weight, bias, o, in_place);
+  const auto optional = [](const at::Tensor& t) { return t.defined() ? std::optional<at::Tensor>(t) : std::nullopt; };
+  return NormAct::apply(x, optional(weight), optional(bias), optional(slope), o.eps, o.slope, o.groups);
 }
 
 }  // namespace vesalius::segmentation

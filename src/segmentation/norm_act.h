@@ -16,5 +16,8 @@ struct NormActOptions {
 /// @param in_place without gradients, `x` may be overwritten.
 at::Tensor norm_act(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const NormActOptions& options,
                     bool in_place = false);
+/// The same with a PReLU of one slope, a parameter, in place of `options.slope`.
+at::Tensor norm_prelu(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& slope,
+                      const NormActOptions& options, bool in_place = false);
 
 }  // namespace vesalius::segmentation

@@ -89,6 +89,23 @@ VESALIUS_INLINE void plane_gradient_sums(const T* x, const T* dy, int64_t n, con
   }
 }
 
+/// Σ dy · v over pre-activations v that aren't positive: the gradient of the slope.
+template <class T>
+VESALIUS_INLINE double plane_slope_sum(const T* x, const T* dy, int64_t n, const ChannelGradient& c) {
+  double all = 0;
+  for (int64_t begin = 0; begin < n; begin += kPlaneBlock) {
+    const int64_t end = std::min(begin + kPlaneBlock, n);
+    float sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = begin; i < end; ++i) {
+      const float v = widened(x[i]) * c.scale + c.shift;
+      sum += v > 0 ? 0.0f : v * widened(dy[i]);
+    }
+    all += sum;
+  }
+  return all;
+}
+
 template <class T>
 VESALIUS_INLINE void plane_gradient(const T* x, const T* dy, T* dx, int64_t n, const ChannelGradient& c, float slope) {
 #pragma omp simd

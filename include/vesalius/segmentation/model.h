@@ -79,7 +79,7 @@ struct NetworkPlan;
 struct PredictOptions {
   bool mirroring = true;               ///< the mean over the plan's flips (8 in 3D)
   double step = 0.0;                   ///< of the patch; 0: the plan's
-  int64_t batch = 2;                   ///< tiles at once
+  int64_t batch = 0;                   ///< tiles at once; 0: one on the CPU, two elsewhere
   std::string precision = "float32";   ///< float32, bfloat16, float16
   std::string device = "cpu";          ///< where the network runs
   std::vector<std::string> devices;    ///< several, each with a thread of its own; empty: `device`

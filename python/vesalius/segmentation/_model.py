@@ -158,7 +158,7 @@ class Model:
         output: str | os.PathLike[str] | None = None,
         mirroring: bool = True,
         step: float | None = None,
-        batch: int = 2,
+        batch: int | None = None,
         precision: str = "float32",
         device: str | Sequence[str] = "cpu",
         skip_background: bool = False,
@@ -184,7 +184,7 @@ class Model:
         step : float
             Of the patch between tiles; None: the plan's (0.5).
         batch : int
-            Tiles at once.
+            Tiles at once; None: one on the CPU, where more only takes memory, two elsewhere.
         precision : "float32", "bfloat16" or "float16"
             bfloat16 is 2 to 4 times quicker on processors with avx512_bf16.
         device : str, or several
@@ -235,23 +235,25 @@ class Model:
             write_mask(result.mask if isinstance(result, Prediction) else result, os.fspath(output))
         return result
 
-    def logits(self, image: Image, *, mirroring: bool = True, step: float | None = None, batch: int = 2,
+    def logits(self, image: Image, *, mirroring: bool = True, step: float | None = None, batch: int | None = None,
                precision: str = "float32", device: str | Sequence[str] = "cpu",
                folds: Sequence[str] | None = None) -> torch.Tensor:  # fmt: skip
         """Mean logits of the folds ``[k, z, y, x]`` on the prepared (transposed, cropped, resampled) grid."""
         return self._core.logits(image, self._options(mirroring, step, batch, precision, device, False, folds))
 
     @staticmethod
-    def _options(mirroring: bool, step: float | None, batch: int, precision: str, device: str | Sequence[str], skip: bool,
+    def _options(mirroring: bool, step: float | None, batch: int | None, precision: str, device: str | Sequence[str], skip: bool,
                  folds: Sequence[str] | None) -> _c.PredictOptions:  # fmt: skip
         options = _c.PredictOptions()
-        options.mirroring, options.step, options.batch = mirroring, 0.0 if step is None else float(step), int(batch)
+        options.mirroring, options.step, options.batch = mirroring, 0.0 if step is None else float(step), int(batch or 0)
         options.precision, options.skip_background = precision, skip
         devices = [device] if isinstance(device, str) else [str(d) for d in device]
         if not devices:
             raise InvalidArgument('device is a name such as "cpu" or "cuda:0", or a list of at least one')
         options.device, options.devices = devices[0], devices
         options.folds = [str(fold) for fold in folds or ()]
+        if batch is not None and batch < 1:
+            raise InvalidArgument(f"batch is 1 or more tiles at once; got {batch}")
         if step is not None and not 0 < step <= 1:
             raise InvalidArgument(f"step lies in (0, 1]; got {step}")
         return options

@@ -500,8 +500,8 @@ def test_float16_is_close() -> None:
 
 
 def test_aotinductor_bundle(tmp_path: Path) -> None:
-    """Oracle: the exported MONAI network's own weights in our network. The package is compiled for batches of two, and the image's
-    tiles don't divide by that."""
+    """Oracle: the exported MONAI network's own weights in our network. The package is compiled for batches of four, and the
+    image's tiles don't divide by that."""
     theirs = monai_nets.UNet(3, 1, 3, (4, 8), (2,)).eval()
     plan = NetworkPlan(**(PLAN | {"network": "unet", "network_features_per_stage": [4, 8],
                                   "network_n_conv_per_stage": [0]}))  # fmt: skip
@@ -509,18 +509,18 @@ def test_aotinductor_bundle(tmp_path: Path) -> None:
     package = tmp_path / "package"
     package.mkdir()
     with torch.no_grad():
-        program = torch.export.export(theirs, (torch.randn(2, 1, 8, 8, 8),))
+        program = torch.export.export(theirs, (torch.randn(4, 1, 8, 8, 8),))
         torch._inductor.aoti_compile_and_package(program, package_path=str(package / "fold_0.pt2"))
     (package / "plan.yaml").write_text(plan.replace(weights="aotinductor").to_yaml())
     with pytest.raises(vs.NotSupported, match="trusted=True"):
         Model.load(package)
     model, image = Model.load(package, trusted=True), _image()
     expected = Model.load(tmp_path / "weights").logits(image)
-    torch.testing.assert_close(model.logits(image), expected, atol=1e-5, rtol=1e-4)
-    assert torch.equal(model.logits(image, device=["cpu", "cpu"]), model.logits(image))
+    torch.testing.assert_close(model.logits(image, batch=4), expected, atol=1e-5, rtol=1e-4)
+    assert torch.equal(model.logits(image, batch=4, device=["cpu", "cpu"]), model.logits(image, batch=4))
     model.save(tmp_path / "copy")
     again = Model.load(tmp_path / "copy", trusted=True)
-    assert torch.equal(again.predict(image).tensor, model.predict(image).tensor)
+    assert torch.equal(again.predict(image, batch=4).tensor, model.predict(image, batch=4).tensor)
     with pytest.raises(vs.InvalidArgument, match="precision"):
         model.predict(image, precision="bfloat16")
     (package / "fold_0.pt2").write_bytes(b"nonsense")
