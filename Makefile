@@ -4,11 +4,11 @@ SHELL := /bin/bash
 python := .venv/bin/python
 export OMP_NUM_THREADS ?= $(shell nproc)
 
-.PHONY: help demo test build wheel wheel-check sdist stubs lint format typecheck bench fuzz asan sanitize clean distclean
+.PHONY: help demo test test-pandas3 build wheel wheel-check sdist stubs lint format typecheck bench fuzz asan sanitize clean distclean
 .DEFAULT_GOAL := build
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo:  ## real scans to features to a prediction: report/index.html
 	@.ci/setup build
@@ -19,6 +19,11 @@ test:  ## build, C++ tests, Python tests against the installed package
 	@.ci/setup test
 	@.ci/install tests
 	@.ci/test
+
+test-pandas3:  ## the tests that hold tables, with pandas 3 (make test runs them with the pandas that its peers want)
+	@.ci/setup test
+	@.ci/install tests
+	@.ci/test-pandas3
 
 build:  ## build and install into .venv
 	@.ci/setup build
