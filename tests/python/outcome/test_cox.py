@@ -313,3 +313,10 @@ def test_wrong_settings():
         model.predict_survival_function(X.drop(columns="sex"))
     with pytest.raises(vs.InvalidArgument, match="unknown are \\[7\\]"):
         model.predict_survival_function(X.drop(columns="sex"), strata=np.full(len(X), 7))
+
+
+def test_swapped_arguments_are_named():
+    """Mechanics: fit(y, X) says so."""
+    y = vs.outcome.survival_array([True, False, True], [1.0, 2.0, 3.0])
+    with pytest.raises(vs.TypeMismatch, match="are X and y swapped"):
+        vs.outcome.CoxPH().fit(y, np.ones((3, 1)))

@@ -147,3 +147,20 @@ def test_time_points_and_other_masks(path):
             study.add("a", image={"pet": image}, mask={"auto": make_mask(image)}, time_point=week)
         frame = run(study, image="pet", mask="auto")
         assert frame.index.tolist() == [("a", "0"), ("a", "12")] and frame.attrs["mask"] == "auto"
+
+
+def test_settings_that_make_no_sense_are_one_error(path):
+    """Mechanics: found before the first case, not once for each; many failures are listed as far as they are read."""
+    with vs.Study(path) as study:
+        fill(study, 14)
+        with pytest.raises(vs.InvalidArgument, match='"firstorder" is unknown; there are: morphology'):
+            vs.radiomics.extract_study(study, vs.radiomics.Settings(families=["firstorder"]), progress=False)
+        with pytest.raises(vs.InvalidArgument, match="bin_width"):
+            vs.radiomics.extract_batch([], vs.radiomics.Settings(bin_width=-1))
+
+        def fail(*_, **__):
+            raise ValueError("no")
+
+        with pytest.raises(ExtractionError, match="14 of 14 cases failed") as raised:
+            extract_study(study, FakeSettings(), progress=False, extract=fail)
+        assert "and 4 more" in str(raised.value) and len(raised.value.failures) == 14
