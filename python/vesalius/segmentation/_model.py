@@ -245,7 +245,8 @@ class Model:
     def _options(mirroring: bool, step: float | None, batch: int | None, precision: str, device: str | Sequence[str], skip: bool,
                  folds: Sequence[str] | None) -> _c.PredictOptions:  # fmt: skip
         options = _c.PredictOptions()
-        options.mirroring, options.step, options.batch = mirroring, 0.0 if step is None else float(step), int(batch or 0)
+        options.mirroring, options.step = mirroring, 0.0 if step is None else float(step)
+        options.batch = int(batch or 0)
         options.precision, options.skip_background = precision, skip
         devices = [device] if isinstance(device, str) else [str(d) for d in device]
         if not devices:
