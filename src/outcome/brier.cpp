@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <vesalius/outcome/brier.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <limits>
@@ -21,7 +22,6 @@ namespace {
 
 constexpr double kNoScore = std::numeric_limits<double>::quiet_NaN();
 constexpr int64_t kTimesAtOnce = 8;
-constexpr size_t kBlocksAtOnce = 2;  // of so many times each
 
 /// What all times share: sums over the first places, and the risk of everyone, which is Kaplan-Meier's or Aalen-Johansen's.
 struct Sums {
@@ -77,6 +77,7 @@ struct Block {
   double brier[kTimesAtOnce], null[kTimesAtOnce], error[kTimesAtOnce], scaled_error[kTimesAtOnce];
   std::vector<double> total, null_total;  ///< [n] by place: influences times their share in the integral
   std::vector<double> kept;               ///< [n, 8] influences, where asked for
+  std::vector<double> load, null_load, own, gone, null_own, null_gone;  ///< [falls + 1, 8]
 };
 
 /// Predictions as risks by place, [n, 8] for each block of times [firsts, ends); false if one is no probability. Rows lie at
@@ -131,26 +132,27 @@ void scores_with_errors(const OverTime& data, const Sums& sums, const std::vecto
     if (first + l < end) part[l] = share[first + l];
   }
   const size_t room = static_cast<size_t>((falls + 1) * kTimesAtOnce);
-  std::vector<double> load(room, 0.0), null_load(room, 0.0), own, gone, null_own, null_gone;
-  kernel.loads(d, load.data(), null_load.data(), sum, late, null_late);
+  out.load.assign(room, 0.0), out.null_load.assign(room, 0.0);
+  kernel.loads(d, out.load.data(), out.null_load.data(), sum, late, null_late);
   for (int64_t l = 0; l < kTimesAtOnce; ++l) {
     out.brier[l] = sum[l];
     d.mean[l] = sum[l] / cohort.total, d.null_mean[l] = out.null[l] / cohort.total;
     d.slope[l] = out.null[l] > 0 ? sum[l] / out.null[l] : 0.0;
     if (d.upto[l] == n) continue;
     const int64_t now = data.censoring.curve.upto(data.times[std::min(first + l, end - 1)]);
-    load[now * kTimesAtOnce + l] += late[l], null_load[now * kTimesAtOnce + l] += null_late[l];
+    out.load[now * kTimesAtOnce + l] += late[l], out.null_load[now * kTimesAtOnce + l] += null_late[l];
   }
   if (data.censoring.own) {
-    for (auto* v : {&own, &gone, &null_own, &null_gone}) v->resize(room);
+    for (auto* v : {&out.own, &out.gone, &out.null_own, &out.null_gone}) v->resize(room);
     const auto &per_fall = data.moves.per_fall, &per_risk = data.moves.per_risk;
-    kernel.moves(falls, per_fall.data(), per_risk.data(), load.data(), own.data(), gone.data());
-    kernel.moves(falls, per_fall.data(), per_risk.data(), null_load.data(), null_own.data(), null_gone.data());
+    kernel.moves(falls, per_fall.data(), per_risk.data(), out.load.data(), out.own.data(), out.gone.data());
+    kernel.moves(falls, per_fall.data(), per_risk.data(), out.null_load.data(), out.null_own.data(),
+                 out.null_gone.data());
   }
   out.total.resize(n), out.null_total.resize(n), out.kept.resize(keep ? risk.size() : 0);
   double variance[kTimesAtOnce], scaled_variance[kTimesAtOnce];
-  kernel.influences(d, data.censoring.own ? own.data() : nullptr, gone.data(), null_own.data(), null_gone.data(), part,
-                    variance, scaled_variance, out.total.data(), out.null_total.data(),
+  kernel.influences(d, data.censoring.own ? out.own.data() : nullptr, out.gone.data(), out.null_own.data(),
+                    out.null_gone.data(), part, variance, scaled_variance, out.total.data(), out.null_total.data(),
                     keep ? out.kept.data() : nullptr);
   const double factor = static_cast<double>(data.members) / static_cast<double>(data.members - 1);
   for (int64_t l = 0; l < kTimesAtOnce; ++l) {
@@ -247,12 +249,13 @@ double with_errors(const OverTime& data, const Sums& sums, const at::Tensor& pre
     while (end < count && end < first + kTimesAtOnce && defined[end]) ++end;
     ends.push_back(end);
   }
-  std::vector<Block> blocks(std::min<size_t>(firsts.size(), kBlocksAtOnce));
+  const size_t at_once = static_cast<size_t>(std::clamp(at::get_num_threads(), 1, 4));  // memory is 16 n numbers each
+  std::vector<Block> blocks(std::min(firsts.size(), at_once));
   std::vector<std::vector<double>> risks(blocks.size());
   for (auto& risk : risks) risk.resize(static_cast<size_t>(n * kTimesAtOnce));
   double covered = 0;
-  for (size_t from = 0; from < firsts.size(); from += kBlocksAtOnce) {
-    const size_t some = std::min<size_t>(firsts.size() - from, kBlocksAtOnce);
+  for (size_t from = 0; from < firsts.size(); from += at_once) {
+    const size_t some = std::min(firsts.size() - from, at_once);
     if (!gather(data, predicted, survival, std::span(firsts).subspan(from, some), std::span(ends).subspan(from, some),
                 risks))
       throw_no_probability(predicted);
