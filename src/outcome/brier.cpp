@@ -80,39 +80,34 @@ struct Block {
   std::vector<double> load, null_load, own, gone, null_own, null_gone;  ///< [falls + 1, 8]
 };
 
-/// Predictions as risks by place, [n, 8] for each block of times [firsts, ends); false if one is no probability. Rows lie at
-/// random in memory: each is read once, for all blocks, and asked for ahead.
-bool gather(const OverTime& data, const at::Tensor& predicted, bool survival, std::span<const int64_t> firsts,
+/// Predictions as risks by place, [n, 8] for each block of times [firsts, ends). Rows lie at random in memory: each is read
+/// once, for all blocks, and asked for ahead.
+void gather(const OverTime& data, const at::Tensor& predicted, bool survival, std::span<const int64_t> firsts,
             std::span<const int64_t> ends, std::vector<std::vector<double>>& risks) {
   constexpr int64_t kAhead = 12, kLine = 8;
   const int64_t n = data.cohort.size(), width = predicted.size(1);
   const double* from = predicted.const_data_ptr<double>();
   const double flip = survival ? 1.0 : 0.0, sign = survival ? -1.0 : 1.0;
-  std::atomic<bool> right{true};
   at::parallel_for(0, n, 1 << 14, [&](int64_t begin, int64_t stop) {
-    double least = 0, most = 0, check = 0;
     for (int64_t i = begin; i < stop; ++i) {
       if (i + kAhead < stop) {
         const double* later = from + data.cohort.order[i + kAhead] * width;
         for (int64_t k = firsts.front(); k < ends.back(); k += kLine) __builtin_prefetch(later + k);
       }
-      const double* row = from + data.cohort.order[i] * width;
       for (size_t b = 0; b < firsts.size(); ++b) {
+        const double* row = from + data.cohort.order[i] * width + firsts[b];
         double* to = risks[b].data() + i * kTimesAtOnce;
-        for (int64_t k = firsts[b]; k < ends[b]; ++k) {
-          const double p = row[k];
-          least = p < least ? p : least, most = p > most ? p : most, check += p;
-          *to++ = flip + sign * p;
-        }
+        if (ends[b] - firsts[b] == kTimesAtOnce)
+          for (int64_t l = 0; l < kTimesAtOnce; ++l) to[l] = flip + sign * row[l];
+        else
+          for (int64_t l = 0; l < ends[b] - firsts[b]; ++l) to[l] = flip + sign * row[l];
       }
     }
-    if (!(least >= -1e-9 && most <= 1 + 1e-9 && std::isfinite(check))) right = false;
   });
-  return right;
 }
 
-/// Times [first, end) with errors; `risk` by place [n, 8].
-void scores_with_errors(const OverTime& data, const Sums& sums, const std::vector<double>& inverse,
+/// Times [first, end) with errors; `risk` by place [n, 8]. False if one of them is no probability.
+bool scores_with_errors(const OverTime& data, const Sums& sums, const std::vector<double>& inverse,
                         const std::vector<char>& is_case, const std::vector<double>& risk, int64_t first, int64_t end,
                         const std::vector<double>& share, bool keep, Block& out) {
   const auto& cohort = data.cohort;
@@ -133,7 +128,7 @@ void scores_with_errors(const OverTime& data, const Sums& sums, const std::vecto
   }
   const size_t room = static_cast<size_t>((falls + 1) * kTimesAtOnce);
   out.load.assign(room, 0.0), out.null_load.assign(room, 0.0);
-  kernel.loads(d, out.load.data(), out.null_load.data(), sum, late, null_late);
+  if (!kernel.loads(d, out.load.data(), out.null_load.data(), sum, late, null_late)) return false;
   for (int64_t l = 0; l < kTimesAtOnce; ++l) {
     out.brier[l] = sum[l];
     d.mean[l] = sum[l] / cohort.total, d.null_mean[l] = out.null[l] / cohort.total;
@@ -160,6 +155,7 @@ void scores_with_errors(const OverTime& data, const Sums& sums, const std::vecto
     out.scaled_error[l] =
         data.members > 1 && out.null[l] > 0 ? std::sqrt(factor * scaled_variance[l]) / out.null[l] : kNoScore;
   }
+  return true;
 }
 
 /// Scores alone, all times of a row of predictions at once as they lie in memory; false if one is no probability.
@@ -256,14 +252,16 @@ double with_errors(const OverTime& data, const Sums& sums, const at::Tensor& pre
   double covered = 0;
   for (size_t from = 0; from < firsts.size(); from += at_once) {
     const size_t some = std::min(firsts.size() - from, at_once);
-    if (!gather(data, predicted, survival, std::span(firsts).subspan(from, some), std::span(ends).subspan(from, some),
-                risks))
-      throw_no_probability(predicted);
+    gather(data, predicted, survival, std::span(firsts).subspan(from, some), std::span(ends).subspan(from, some),
+           risks);
+    std::atomic<bool> right{true};
     at::parallel_for(0, static_cast<int64_t>(some), 1, [&](int64_t begin, int64_t stop) {
       for (int64_t b = begin; b < stop; ++b)
-        scores_with_errors(data, sums, inverse, is_case, risks[b], firsts[from + b], ends[from + b], share, keep,
-                           blocks[b]);
+        if (!scores_with_errors(data, sums, inverse, is_case, risks[b], firsts[from + b], ends[from + b], share, keep,
+                                blocks[b]))
+          right = false;
     });
+    if (!right) throw_no_probability(predicted);
     for (size_t b = 0; b < some; ++b) {
       const auto& block = blocks[b];
       for (int64_t k = firsts[from + b]; k < ends[from + b]; ++k) {

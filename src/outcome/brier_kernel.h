@@ -20,12 +20,16 @@ inline void terms_of(const BrierLanes& d, int64_t i, Terms& to) {
 }
 
 /// Loads of the curve's positions [positions, 8], the sums over all, and what those still followed give.
-inline void loads(const BrierLanes& d, double* load, double* null_load, double* sum, double* late, double* null_late) {
+/// False if a risk is no probability.
+inline bool loads(const BrierLanes& d, double* load, double* null_load, double* sum, double* late, double* null_late) {
   Lanes all{}, after{}, null_after{};
+  LaneBits right = ~LaneBits{};
   const Lanes zero{};
   for (int64_t i = 0; i < d.n; ++i) {
     Terms t;
     terms_of(d, i, t);
+    const Lanes risk = in(d.risk + 8 * i);
+    right &= (risk >= -1e-9) & (risk <= 1 + 1e-9);
     all += t.value;
     after += t.known ? zero : t.value;
     null_after += t.known ? zero : t.null;
@@ -34,6 +38,9 @@ inline void loads(const BrierLanes& d, double* load, double* null_load, double* 
     out(null_load + 8 * d.position[i]) += t.known ? t.null : zero;
   }
   out(sum) = all, out(late) = after, out(null_late) = null_after;
+  long long every = -1;
+  for (int l = 0; l < 8; ++l) every &= right[l];
+  return every != 0;
 }
 
 /// Of loads [falls + 1, 8]: what one who falls adds, own [falls + 1, 8], and what one at risk at the first so many falls takes, gone

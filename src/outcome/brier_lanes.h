@@ -20,7 +20,7 @@ struct BrierLanes {
 };
 
 struct BrierKernel {
-  void (*loads)(const BrierLanes&, double* load, double* null_load, double* sum, double* late, double* null_late);
+  bool (*loads)(const BrierLanes&, double* load, double* null_load, double* sum, double* late, double* null_late);
   void (*moves)(int64_t falls, const double* per_fall, const double* per_risk, const double* load, double* own,
                 double* gone);
   void (*influences)(const BrierLanes&, const double* own, const double* gone, const double* null_own,
