@@ -63,9 +63,10 @@ asan:  ## C++ tests under AddressSanitizer and UBSan
 sanitize:  ## radiomics in C++ and Python under AddressSanitizer and UBSan
 	@.ci/setup test
 	@export PATH="$$PWD/.venv/bin:$$PATH" ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0:alloc_dealloc_mismatch=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1; \
-	  cmake --preset asan -DVESALIUS_PYTHON=ON && cmake --build build/asan --target radiomics_tests _vesalius && \
-	  build/asan/tests/cpp/radiomics_tests && \
-	  LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libubsan.so)" PYTHONPATH=build/asan/python \
+	  cmake --preset asan -B build/sanitize -DVESALIUS_PYTHON=ON -DCMAKE_UNITY_BUILD=ON && \
+	  cmake --build build/sanitize --target radiomics_tests core_tests _vesalius && \
+	  build/sanitize/tests/cpp/radiomics_tests && build/sanitize/tests/cpp/core_tests && \
+	  LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libubsan.so)" PYTHONPATH=build/sanitize/python \
 	  python -m pytest -q -p no:cacheprovider tests/python/radiomics -k "not reference_value"
 
 FUZZ_SECONDS ?= 300

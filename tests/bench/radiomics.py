@@ -6,7 +6,8 @@
 Peers run in radiomics_peers.py, one process each, with this Python and those named: their requirements differ. One thread
 everywhere, CPU seconds of the process (of several repeats the least), so that a busy machine does little harm. All features
 of every tool, 32 grey levels; ours with both 3D aggregations. A peer that takes longer than --limit seconds for a case is cut off.
-PyRadiomics' lung cases and larger phantoms are taken from VESALIUS_DATA (a folder with pyradiomics/lung1_image.nrrd) if it is set.
+PyRadiomics' lung cases (lung2 has to be downloaded: https://github.com/AIM-Harvard/pyradiomics/releases) are taken from
+VESALIUS_DATA (a folder with pyradiomics/lung1_image.nrrd) if it is set.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def cases(folder: Path, wanted: list[str]) -> list[Case]:
     for lung in ("lung1", "lung2"):
         add_files(lung, f"PyRadiomics' {lung}", f"pyradiomics/{lung}_image.nrrd", f"pyradiomics/{lung}_label.nrrd")
     add_files("ct_phantom", "IBSI CT phantom", "ibsi1/ct_phantom/image.nii.gz", "ibsi1/ct_phantom/mask.nii.gz")
-    for radius in (10, 30, 60, 134):
+    for radius in (10, 30, 60, 134):  # 134: ten million voxels
         sources[f"sphere{radius}"] = f"sphere of noise, radius {radius}", lambda r=radius: from_arrays(ball(r))  # type: ignore[misc]
     sources["labels24"] = "24 spheres, one call", lambda: from_arrays(many_labels())
     sources["labels1"] = "the same voxels as one label", lambda: from_arrays((many_labels()[0], (many_labels()[1] > 0).astype(np.uint8)))  # fmt: skip
@@ -244,6 +245,23 @@ def memory_of(case: Case) -> float:
     return float(out.stdout.split()[-1]) / (8 * case.box)
 
 
+def with_threads(case: Case, repeat: int) -> str:
+    """Wall-clock seconds of one extraction with one thread and with all cores: the machine should be idle."""
+    image = vs.read_image(case.image)
+    mask = vs.read_mask(case.mask, like=image)
+    cells = []
+    for threads in sorted({1, os.cpu_count() or 1}):
+        torch.set_num_threads(threads)
+        least = float("inf")
+        for _ in range(repeat):
+            start = time.perf_counter()
+            vs.radiomics.extract_labels(image, mask, SETTINGS)
+            least = min(least, time.perf_counter() - start)
+        cells.append(f"{threads}: {seconds(least)} s")
+    torch.set_num_threads(1)
+    return f"- {case.title}: " + ", ".join(cells)
+
+
 def throughput(folder: Path, count: int = 24) -> str:
     rng = np.random.default_rng(3)
     noise, inside = ball(20)
@@ -334,6 +352,10 @@ def main() -> None:
             print(
                 f"\n24 labels take {mine['labels24']['memory'] / mine['labels1']['memory']:.2f} times one label of the same voxels."
             )
+        print("\nWall-clock seconds by threads:\n")
+        for c in todo:
+            if c.box > 100000:
+                print(with_threads(c, arguments.repeat))
         if not arguments.cases:
             print("\nMany cases from files (`extract_batch`); seconds are of the threads:\n")
             print(throughput(folder))

@@ -5,8 +5,8 @@ namespace vesalius::radiomics::detail {
 
 /// The library is compiled for any x86-64. Loops that gain from wider vectors are compiled three times, and the widest
 /// that the machine has is run: `vectorised([&] { … })`. `flatten` inlines what the loop calls, so that it is
-/// compiled for the same vectors.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__CUDACC__)
+/// compiled for the same vectors. With sanitizers, which take minutes for each, only the plain one is made.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__CUDACC__) && !defined(__SANITIZE_ADDRESS__)
 
 template <class Work>
 [[gnu::target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma,bmi,bmi2,lzcnt,popcnt"), gnu::flatten,
