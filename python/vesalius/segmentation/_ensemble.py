@@ -154,9 +154,12 @@ class Ensemble(Model):
             content = json.loads(file.read_text(encoding="utf-8"))
             names = [str(name) for name in content["members"]]
             kept = [[int(n) for n in step] for step in content["keep_largest"]]
-            if content["version"] != _VERSION or any(Path(n).name != n for n in names):
+            # "" and ".." are this folder and the one above: opened again and again, or a way out
+            if content["version"] != _VERSION or any(not n or n[0] == "." or Path(n).name != n for n in names):
                 raise ValueError(f"version {content['version']}, members {names}")
-        except (OSError, ValueError, KeyError, TypeError) as why:
+            if any((Path(bundle) / n / _FILE).exists() for n in names):
+                raise ValueError("a member is an ensemble itself")
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as why:
             raise FormatError(f"{file} is no ensemble of version {_VERSION}: {why}") from why
         return cls({n: Model.load(Path(bundle) / n, trusted=trusted) for n in names}, keep_largest=kept)
 

@@ -364,3 +364,18 @@ def test_a_window_of_another_number_of_classes() -> None:
         Model(plan, networks.build(plan.spec).state_dict())
     whole = window(lambda t: torch.cat([t, t, t], 1), x, 3, (8, 8, 8), step=1e-9)
     torch.testing.assert_close(whole[0], x[0], atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("members", [["a", ""], ["a", ".."], ["a", "."], ["a", "../x"], ["a", "nested"], ["a", 3, {}]])
+def test_ensembles_that_lead_round_in_circles(tmp_path: Path, members: list) -> None:
+    """Mechanics: a member is a folder inside, and no ensemble: nothing is opened for ever, or elsewhere."""
+    model = _model()
+    seg.Ensemble({"a": model, "b": model}).save(tmp_path)
+    seg.Ensemble({"a": model, "b": model}).save(tmp_path / "nested")
+    content = json.loads((tmp_path / "ensemble.json").read_text())
+    (tmp_path / "ensemble.json").write_text(json.dumps(content | {"members": members}))
+    with pytest.raises(vs.IoError, match=r"ensemble\.json is no ensemble of version 1|there is no folder"):
+        Model.load(tmp_path)
+    (tmp_path / "ensemble.json").write_text(NESTED)
+    with pytest.raises(vs.FormatError, match="no ensemble"):
+        Model.load(tmp_path)
