@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <set>
 
 #include <yaml-cpp/yaml.h>
 
@@ -33,6 +34,8 @@ std::string write_text(const std::string& text) {
       out += "\\n";
     else if (c == '\t')
       out += "\\t";
+    else if (static_cast<unsigned char>(c) < ' ' || c == 0x7f)  // YAML folds or forbids them
+      out += std::string("\\x") + "0123456789abcdef"[c >> 4] + "0123456789abcdef"[c & 15];
     else
       out += c;
   }
@@ -123,12 +126,13 @@ SettingMap from_yaml(const std::string& text) {
     throw FormatError(std::string("settings are not valid YAML: ") + error.what());
   }
   SettingMap map;
+  std::set<std::string> names;
   if (root.IsNull()) return map;
   if (!root.IsMap()) throw FormatError("settings must be a YAML mapping of names to values");
   for (const auto& entry : root) {
     if (!entry.first.IsScalar()) throw FormatError("settings: every name must be plain text");
     const std::string name = entry.first.Scalar();
-    if (std::any_of(map.begin(), map.end(), [&](const auto& known) { return known.first == name; }))
+    if (!names.insert(name).second)
       throw FormatError("setting \"" + name + "\" is given twice");
     if (entry.second.IsMap())
       throw FormatError("setting \"" + name + "\" is a mapping; expected a plain value or a list");

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 
 import vesalius as vs
 from vesalius import segmentation as seg
@@ -379,3 +380,10 @@ def test_ensembles_that_lead_round_in_circles(tmp_path: Path, members: list) -> 
     (tmp_path / "ensemble.json").write_text(NESTED)
     with pytest.raises(vs.FormatError, match="no ensemble"):
         Model.load(tmp_path)
+
+
+def test_names_with_control_characters_survive_yaml() -> None:
+    """Oracle: PyYAML reads what is written; the plan read back is the same."""
+    plan = _plan(name='a\r\x07\x7f\t"\\ü\n', channels=["\x01"])
+    assert yaml.safe_load(plan.to_yaml())["name"] == plan.name
+    assert NetworkPlan.from_yaml(plan.to_yaml()) == plan
