@@ -84,7 +84,9 @@ CoxLanes::CoxLanes(CoxProblem& problem, std::vector<double> slope)
   terms_ = static_cast<int64_t>(term_weight_.size());
   for (int64_t t = 0; t < terms_; ++t)
     if (term_weight_[t] != 1) odd_.push_back(t);
-  eta_ = at::empty({sets, n_, kWidth}, at::kDouble);
+  eta_ = at::empty({sets, n_, kWidth}, at::kDouble);  // tensors are aligned to a cache line, as eight lanes want it
+  b_ = at::empty({sets, p_, kWidth}, at::kDouble);
+  g_ = at::empty({sets, p_, kWidth}, at::kDouble);
   sums_ = at::empty({sets, terms_, kWidth}, at::kDouble);
   hazard_ = at::empty({2, static_cast<int64_t>(problem_.order.groups.size()), kWidth}, at::kDouble);
 }
@@ -99,12 +101,13 @@ void CoxLanes::gradients(const std::vector<const std::vector<double>*>& b, const
   for (int64_t j = 0; j < p_; ++j)
     if (std::any_of(b.begin(), b.end(), [j](const auto* v) { return (*v)[j] != 0; })) support_.push_back(j);
   const int64_t m = static_cast<int64_t>(support_.size());
-  b_.assign(static_cast<size_t>(sets * m * kWidth), 0.0);
+  double *b_of = b_.data_ptr<double>(), *g_of = g_.data_ptr<double>();
+  std::fill_n(b_of, sets * m * kWidth, 0.0);
   linear_.assign(b.size(), 0.0);
   for (int64_t k = 0; k < used_; ++k)
     for (int64_t s = 0; s < m; ++s) {
       const double value = (*b[k])[support_[s]];
-      b_[((k / kWidth) * m + s) * kWidth + k % kWidth] = value;
+      b_of[((k / kWidth) * m + s) * kWidth + k % kWidth] = value;
       linear_[k] += slope_[support_[s]] * value;
     }
   if (offset)
@@ -114,7 +117,7 @@ void CoxLanes::gradients(const std::vector<const std::vector<double>*>& b, const
   for (int64_t i = 0; i < n_; i += kRowsAtOnce) {
     const int64_t rows = std::min(kRowsAtOnce, n_ - i);
     for (int64_t s = 0; s < sets; ++s)
-      run.predict(x + i * p_, rows, p_, support_.data(), m, b_.data() + s * m * kWidth, offset ? offset + i : nullptr,
+      run.predict(x + i * p_, rows, p_, support_.data(), m, b_of + s * m * kWidth, offset ? offset + i : nullptr,
                   eta + (s * n_ + i) * kWidth);
   }
   shift_.assign(static_cast<size_t>(sets * kWidth), 0.0);
@@ -138,14 +141,14 @@ void CoxLanes::gradients(const std::vector<const std::vector<double>*>& b, const
     else
       one_by_one(eta + s * n_ * kWidth, std::min(kWidth, used_ - s * kWidth));
   }
-  g_.assign(static_cast<size_t>(sets * p_ * kWidth), 0.0);
+  std::fill_n(g_of, sets * p_ * kWidth, 0.0);
   for (int64_t i = 0; i < n_; i += kRowsAtOnce) {
     const int64_t rows = std::min(kRowsAtOnce, n_ - i);
     for (int64_t s = 0; s < sets; ++s)
-      run.accumulate(x + i * p_, rows, p_, eta + (s * n_ + i) * kWidth, g_.data() + s * p_ * kWidth);
+      run.accumulate(x + i * p_, rows, p_, eta + (s * n_ + i) * kWidth, g_of + s * p_ * kWidth);
   }
   for (int64_t k = 0; k < used_; ++k)
-    for (int64_t j = 0; j < p_; ++j) (*g[k])[j] = g_[((k / kWidth) * p_ + j) * kWidth + k % kWidth];
+    for (int64_t j = 0; j < p_; ++j) (*g[k])[j] = g_of[((k / kWidth) * p_ + j) * kWidth + k % kWidth];
 }
 
 /// With left truncation subjects leave the risk sets again: the walk of the likelihood itself, lane after lane.

@@ -29,9 +29,9 @@ class CoxLanes {
 
   CoxProblem& problem_;
   int64_t n_, p_, width_, terms_ = 0, used_ = 0;
-  std::vector<double> slope_, term_weight_, linear_, shift_, fallback_, b_, g_;
-  std::vector<int64_t> support_, odd_;  ///< odd_: terms that count otherwise than once
-  at::Tensor eta_, sums_, hazard_;      ///< [sets, n, 8], [sets, terms, 8], [2, groups, 8]
+  std::vector<double> slope_, term_weight_, linear_, shift_, fallback_;
+  std::vector<int64_t> support_, odd_;      ///< odd_: terms that count otherwise than once
+  at::Tensor eta_, sums_, hazard_, b_, g_;  ///< [sets, n, 8], [sets, terms, 8], [2, groups, 8], [sets, p, 8] twice
 };
 
 }  // namespace vesalius::outcome
