@@ -54,13 +54,14 @@ void bind_concordance(py::module_& m) {
       .def_readonly("value", &ConcordanceProbability::value)
       .def_readonly("standard_error", &ConcordanceProbability::standard_error);
   m.def("concordance_index", &concordance_index, py::arg("time"), py::arg("event"), py::arg("risk"),
-        py::arg("weights") = MaybeTensor{}, py::arg_v("options", ConcordanceOptions{}, "..."), py::arg("start") = MaybeTensor{},
-        ReleaseGil());
+        py::arg("weights") = MaybeTensor{}, py::arg_v("options", ConcordanceOptions{}, "..."),
+        py::arg("start") = MaybeTensor{}, ReleaseGil());
   m.def("pair_sums", &pair_sums, py::arg("time"), py::arg("event"), py::arg("risk"),
-        py::arg_v("options", ConcordanceOptions{}, "..."), py::arg("weights") = MaybeTensor{}, py::arg("start") = MaybeTensor{},
-        ReleaseGil());
+        py::arg_v("options", ConcordanceOptions{}, "..."), py::arg("weights") = MaybeTensor{},
+        py::arg("start") = MaybeTensor{}, ReleaseGil());
   m.def("pair_sums_by_time", &pair_sums_by_time, py::arg("time"), py::arg("event"), py::arg("survival"),
-        py::arg("times"), py::arg_v("options", ConcordanceOptions{}, "..."), py::arg("weights") = MaybeTensor{}, ReleaseGil());
+        py::arg("times"), py::arg_v("options", ConcordanceOptions{}, "..."), py::arg("weights") = MaybeTensor{},
+        ReleaseGil());
   m.def("bootstrap_concordance", &bootstrap_concordance, py::arg("time"), py::arg("event"), py::arg("risk"),
         py::arg("replicates"), py::arg("seed"), py::arg_v("options", ConcordanceOptions{}, "..."), ReleaseGil());
   m.def("multiplicities", &bootstrap_multiplicities, py::arg("n"), py::arg("seed"), py::arg("replicate"), ReleaseGil());

@@ -16,7 +16,8 @@ at::Tensor or_none(const Maybe& t) { return t ? *t : at::Tensor(); }
 py::tuple pair_of(const Augmented& made) { return py::make_tuple(made.image, made.label); }
 
 void bind_augmentation(py::module_& m) {
-  bind_settings<AugmentationSettings>(m, "AugmentationSettings", R"(Probabilities and ranges of nnU-Net v2's augmentation.
+  bind_settings<AugmentationSettings>(m, "AugmentationSettings",
+                                      R"(Probabilities and ranges of nnU-Net v2's augmentation.
 
 Every field is a keyword with nnU-Net's default; see docs/segmentation-augmentation.md for the list in its order.)")
       .def("resolved", &AugmentationSettings::resolved, py::arg("patch_size"),
@@ -163,10 +164,10 @@ void bind_sampler(py::module_& m) {
       .def(py::init([](std::vector<SamplerCase> cases, std::vector<int64_t> patch, int64_t batch, double oversample,
                        uint64_t seed, std::vector<std::vector<int64_t>> regions, std::optional<int64_t> ignore,
                        std::vector<std::vector<double>> scales, const Augmentation* augmentation) {
-             return PatchSampler(std::move(cases),
-                                 {std::move(patch), batch, oversample, seed, std::move(regions), ignore, std::move(scales)},
-                                 augmentation ? std::optional<Augmentation>(*augmentation) : std::nullopt);
-           }))
+        return PatchSampler(std::move(cases),
+                            {std::move(patch), batch, oversample, seed, std::move(regions), ignore, std::move(scales)},
+                            augmentation ? std::optional<Augmentation>(*augmentation) : std::nullopt);
+      }))
       .def(
           "batch",
           [](const PatchSampler& self, int64_t epoch, int64_t iteration) {
@@ -183,11 +184,12 @@ void bind_sampler(py::module_& m) {
           [](const PatchSampler& self, int64_t epoch, int64_t iteration, int64_t sample) {
             const PatchWindow w = self.window(epoch, iteration, sample);
             using namespace pybind11::literals;
-            return py::dict("case"_a = self.cases()[w.case_index].id, "forced"_a = w.forced, "class"_a = w.selected_class,
-                            "start"_a = w.start, "shape"_a = w.shape);
+            return py::dict("case"_a = self.cases()[w.case_index].id, "forced"_a = w.forced,
+                            "class"_a = w.selected_class, "start"_a = w.start, "shape"_a = w.shape);
           },
           py::arg("epoch"), py::arg("iteration"), py::arg("sample"))
-      .def("raw_sample", &PatchSampler::raw_sample, py::arg("epoch"), py::arg("iteration"), py::arg("sample"), ReleaseGil());
+      .def("raw_sample", &PatchSampler::raw_sample, py::arg("epoch"), py::arg("iteration"), py::arg("sample"),
+           ReleaseGil());
   py::class_<PatchLoader>(m, "PatchLoader", "Batches in order, made ahead on threads.")
       .def(py::init<const PatchSampler&, int64_t, int64_t, int64_t, int64_t, int64_t>(), py::arg("sampler"),
            py::arg("first"), py::arg("last"), py::arg("iterations"), py::arg("threads"), py::arg("prefetch"))

@@ -109,11 +109,15 @@ void bind_segmentation_bundles(py::module_& m, py::class_<Model>& model) {
         const py::gil_scoped_release release;
         at::Tensor out;
         sliding_window(
-            tiles, image, 1, num_classes, {.patch = patch, .step = step, .gaussian = gaussian, .mirror_axes = mirror_axes, .batch = batch,
+            tiles, image, 1, num_classes,
+            {.patch = patch,
+             .step = step,
+             .gaussian = gaussian,
+             .mirror_axes = mirror_axes,
+             .batch = batch,
              .skip_constant = skip_constant},
             [&](int64_t first, const at::Tensor& planes) {
-              if (!out.defined())
-                out = planes.new_empty({num_classes, image.size(1), image.size(2), image.size(3)});
+              if (!out.defined()) out = planes.new_empty({num_classes, image.size(1), image.size(2), image.size(3)});
               out.narrow(1, first, planes.size(2)).copy_(planes[0]);
             },
             &monitor);

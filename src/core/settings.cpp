@@ -132,8 +132,7 @@ SettingMap from_yaml(const std::string& text) {
   for (const auto& entry : root) {
     if (!entry.first.IsScalar()) throw FormatError("settings: every name must be plain text");
     const std::string name = entry.first.Scalar();
-    if (!names.insert(name).second)
-      throw FormatError("setting \"" + name + "\" is given twice");
+    if (!names.insert(name).second) throw FormatError("setting \"" + name + "\" is given twice");
     if (entry.second.IsMap())
       throw FormatError("setting \"" + name + "\" is a mapping; expected a plain value or a list");
     if (entry.second.IsSequence())

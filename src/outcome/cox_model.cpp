@@ -55,8 +55,7 @@ CoxData checked_outcome(const CoxOutcome& outcome, int64_t n, const CoxOptions& 
   out.weights = checked_weights(outcome.weights, n);
   for (double s : optional_vector(outcome.strata, n, "strata")) out.strata.push_back(std::llround(s));
   check_times(out);
-  if (n == 1)
-    throw InvalidArgument("X has one subject (n_samples = 1): a Cox model compares subjects and needs more");
+  if (n == 1) throw InvalidArgument("X has one subject (n_samples = 1): a Cox model compares subjects and needs more");
   bool any = false;
   for (int64_t i = 0; i < n; ++i) any = any || (out.event[i] && out.weights[i] > 0);
   if (!any)

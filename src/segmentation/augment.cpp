@@ -21,7 +21,16 @@ using detail::Stream;
 
 /// One stream a transform: switching one off leaves the others' draws as they are.
 enum Transform : uint64_t {
-  kSpatial = 1, kMirror, kNoise, kBlur, kBrightness, kContrast, kLowResolution, kGammaInverted, kGamma, kMorphology,
+  kSpatial = 1,
+  kMirror,
+  kNoise,
+  kBlur,
+  kBrightness,
+  kContrast,
+  kLowResolution,
+  kGammaInverted,
+  kGamma,
+  kMorphology,
   kRemoval
 };
 
@@ -143,7 +152,8 @@ void intensities(const AugmentationDraw& draw, const Shape3& patch, int axes, bo
   if (const auto factor = drawn(draw.contrast)) detail::contrast(x, count, static_cast<float>(*factor));
   if (const auto scale = drawn(draw.low_resolution)) {
     Shape3 coarse;
-    for (int d = 0; d < 3; ++d) coarse[d] = d == 0 && (dummy_2d || axes == 2) ? patch[d] : detail::coarse_size(patch[d], *scale);
+    for (int d = 0; d < 3; ++d)
+      coarse[d] = d == 0 && (dummy_2d || axes == 2) ? patch[d] : detail::coarse_size(patch[d], *scale);
     detail::low_resolution(x, patch, coarse);
   }
   if (const auto exponent = drawn(draw.gamma_inverted)) detail::gamma(x, count, static_cast<float>(*exponent), true);
@@ -152,7 +162,8 @@ void intensities(const AugmentationDraw& draw, const Shape3& patch, int axes, bo
 
 at::Tensor ready(const char* what, const at::Tensor& t, at::ScalarType type) {
   if (!t.defined()) throw InvalidArgument(std::string(what) + " is missing");
-  if (!t.device().is_cpu()) throw InvalidArgument(std::string(what) + " is on " + t.device().str() + "; augmentation runs on the CPU");
+  if (!t.device().is_cpu())
+    throw InvalidArgument(std::string(what) + " is on " + t.device().str() + "; augmentation runs on the CPU");
   const bool floating = at::isFloatingType(t.scalar_type());
   if (floating != at::isFloatingType(type) || at::isComplexType(t.scalar_type()))
     throw TypeMismatch(std::string(what) + " is " + c10::toString(t.scalar_type()) + "; expected " +
@@ -189,7 +200,8 @@ AugmentationSettings AugmentationSettings::resolved(const std::vector<int64_t>& 
 Augmentation::Augmentation(const AugmentationSettings& settings, std::vector<int64_t> patch_size)
     : patch_size_(std::move(patch_size)) {
   if (patch_size_.size() != 2 && patch_size_.size() != 3)
-    throw InvalidArgument("patch_size has " + std::to_string(patch_size_.size()) + " axes; expected (y, x) or (z, y, x)");
+    throw InvalidArgument("patch_size has " + std::to_string(patch_size_.size()) +
+                          " axes; expected (y, x) or (z, y, x)");
   for (const int64_t n : patch_size_)
     if (n < 1) throw InvalidArgument("patch_size is " + text(patch_size_) + "; every side must be at least 1");
   settings_ = settings.resolved(patch_size_);
@@ -257,9 +269,8 @@ AugmentationDraw Augmentation::draw(const AugmentationKey& key, int64_t channels
   };
   d.brightness = factors(kBrightness, s.p_brightness, 1, around(s.brightness));
   d.contrast = factors(kContrast, s.p_contrast, 1, around(s.contrast));
-  d.low_resolution = factors(kLowResolution, s.p_low_resolution, s.p_low_resolution_channel, [&](Stream& random) {
-    return random.uniform(s.low_resolution[0], s.low_resolution[1]);
-  });
+  d.low_resolution = factors(kLowResolution, s.p_low_resolution, s.p_low_resolution_channel,
+                             [&](Stream& random) { return random.uniform(s.low_resolution[0], s.low_resolution[1]); });
   d.gamma_inverted = factors(kGammaInverted, s.p_gamma_inverted, 1, around(s.gamma));
   d.gamma = factors(kGamma, s.p_gamma, 1, around(s.gamma));
   const auto labels = static_cast<int64_t>(s.previous_labels.size());
@@ -343,7 +354,8 @@ Augmented Augmentation::apply_window(const at::Tensor& image, const at::Tensor& 
                  labels_to, -1);
   for (int64_t c = 0; c < channels; ++c)
     if (!detail::all_finite(to[c], count))
-      throw InvalidArgument("channel " + std::to_string(c) + " of the image holds NaN or infinite voxels; mend or leave "
+      throw InvalidArgument("channel " + std::to_string(c) +
+                            " of the image holds NaN or infinite voxels; mend or leave "
                             "out the case (check_dataset names such cases)");
   for (int64_t c = 0; c < channels; ++c) intensities(draw, patch, axes, *settings_.dummy_2d, c, to[c]);
   for (const int64_t c : settings_.mask_channels)

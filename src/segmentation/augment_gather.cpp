@@ -217,7 +217,8 @@ void copy_volume(const Gather& plan, const Shape3& volume, const T* data, T* out
   const bool back = plan.step[2][2] < 0;
   // Voxels of the row that exist, in the order of the source.
   const int64_t left = back ? index(2, px - 1) : index(2, 0);
-  const int64_t from = std::clamp<int64_t>(plan.lo[2] - left, 0, px), to = std::clamp<int64_t>(plan.hi[2] - left, from, px);
+  const int64_t from = std::clamp<int64_t>(plan.lo[2] - left, 0, px),
+                to = std::clamp<int64_t>(plan.hi[2] - left, from, px);
   for (int64_t z = 0; z < pz; ++z)
     for (int64_t y = 0; y < py; ++y, out += px) {
       const int64_t iz = index(0, z), iy = index(1, y);
@@ -308,8 +309,8 @@ void gather(const Gather& plan, const Shape3& volume, const std::vector<const fl
         if (x >= nx) break;
         Border border;
         const double t = static_cast<double>(x);
-        const bool any = !empty && border_at(plan, volume, at[0] + t * step[0], at[1] + t * step[1],
-                                             at[2] + t * step[2], border);
+        const bool any =
+            !empty && border_at(plan, volume, at[0] + t * step[0], at[1] + t * step[1], at[2] + t * step[2], border);
         for (size_t c = 0; c < images.size(); ++c) image_out[c][to + x] = any ? border_value(images[c], border) : 0.f;
         for (size_t c = 0; c < labels.size(); ++c)
           label_out[c][to + x] = any ? border_label(labels[c], border, outside) : outside;

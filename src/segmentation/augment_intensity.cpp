@@ -27,16 +27,19 @@ VESALIUS_BODY float exp2_of(float y) {
   int32_t n = static_cast<int32_t>(y + 1024.5f) - 1024;
   n = n < -126 ? -126 : n;
   const float f = (y - static_cast<float>(n)) * 0.6931471806f;
-  const float p = 1.f + f * (1.f + f * (0.5f + f * (0.1666666667f + f * (0.04166666667f + f * (0.008333333f +
-                  f * (0.001388889f + f * 0.0001984127f))))));
+  const float p =
+      1.f +
+      f * (1.f + f * (0.5f + f * (0.1666666667f +
+                                  f * (0.04166666667f + f * (0.008333333f + f * (0.001388889f + f * 0.0001984127f))))));
   return p * std::bit_cast<float>((n + 127) << 23);
 }
 
 /// sin(π/2 · w) for −1 ≤ w ≤ 1.
 VESALIUS_BODY float quarter_sine(float w) {
   const float s = w * w;
-  return w * (1.570796327f + s * (-0.6459640975f + s * (0.07969262625f + s * (-0.004681754135f +
-         s * (0.0001604411848f + s * -3.598843e-6f)))));
+  return w * (1.570796327f +
+              s * (-0.6459640975f +
+                   s * (0.07969262625f + s * (-0.004681754135f + s * (0.0001604411848f + s * -3.598843e-6f)))));
 }
 
 constexpr int64_t kBlock = 256;  ///< normal numbers made at a time, of 64 counters
@@ -108,7 +111,7 @@ struct ChannelMoments {
 };
 
 VESALIUS_BODY void moments_of_body(const float* __restrict x, int64_t n, double* __restrict sums,
-                                double* __restrict squares, float* __restrict lows, float* __restrict highs) {
+                                   double* __restrict squares, float* __restrict lows, float* __restrict highs) {
   typedef float Floats __attribute__((vector_size(32)));
   typedef float Half __attribute__((vector_size(16)));
   typedef double Doubles __attribute__((vector_size(32)));
@@ -167,7 +170,7 @@ VESALIUS_WIDE(zero_sum, (const float* x, int64_t n, float* out), (x, n, out))
 
 /// out = w[0] · x + Σ w[k] · (before[k] + after[k]).
 VESALIUS_BODY void weigh_body(const float* x, const float* const* before, const float* const* after, const float* w,
-                             int64_t taps, int64_t n, float* __restrict out) {
+                              int64_t taps, int64_t n, float* __restrict out) {
   const float w0 = w[0];
   for (int64_t i = 0; i < n; ++i) out[i] = w0 * x[i];
   for (int64_t k = 1; k <= taps; ++k) {
@@ -176,8 +179,9 @@ VESALIUS_BODY void weigh_body(const float* x, const float* const* before, const 
     for (int64_t i = 0; i < n; ++i) out[i] += wk * (a[i] + b[i]);
   }
 }
-VESALIUS_WIDE(weigh, (const float* x, const float* const* before, const float* const* after, const float* w,
-                      int64_t taps, int64_t n, float* out),
+VESALIUS_WIDE(weigh,
+              (const float* x, const float* const* before, const float* const* after, const float* w, int64_t taps,
+               int64_t n, float* out),
               (x, before, after, w, taps, n, out))
 
 /// Index of `i` in 0 … n − 1 with the border mirrored about the outermost voxel, as often as needed.

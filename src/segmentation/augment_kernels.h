@@ -14,8 +14,8 @@ using Shape3 = std::array<int64_t, 3>;
 /// Where each voxel of a patch comes from: source(i) = origin + Σ step[j] · i_j in the coordinates of the volume; voxels
 /// outside lo ≤ p < hi don't exist.
 struct Gather {
-  bool copy = true;    ///< whole-number crop, perhaps mirrored
-  bool planar = false; ///< bilinear within slices
+  bool copy = true;     ///< whole-number crop, perhaps mirrored
+  bool planar = false;  ///< bilinear within slices
   Shape3 patch{}, lo{}, hi{};
   std::array<double, 3> origin{};
   std::array<std::array<double, 3>, 3> step{};

@@ -37,8 +37,8 @@ struct Channels {
 std::vector<double> one_each(const char* what, const std::vector<double>& values, int64_t count, const char* of) {
   if (static_cast<int64_t>(values.size()) == count) return values;
   if (values.size() == 1) return std::vector<double>(count, values[0]);
-  throw InvalidArgument(std::string(what) + " has " + std::to_string(values.size()) + " numbers; expected one, or one for each of the " +
-                        std::to_string(count) + " " + of);
+  throw InvalidArgument(std::string(what) + " has " + std::to_string(values.size()) +
+                        " numbers; expected one, or one for each of the " + std::to_string(count) + " " + of);
 }
 
 Shape3 check_spatial(int64_t axes, const std::vector<int64_t>& patch, const transforms::Spatial& how) {
@@ -75,7 +75,8 @@ at::Tensor spatial_image(const at::Tensor& image, const std::vector<int64_t>& pa
     from.push_back(in[c]);
     to.push_back(out.mutable_data_ptr<float>() + c * patch[0] * patch[1] * patch[2]);
   }
-  detail::gather(detail::plan_gather(in.shape, {0, 0, 0}, in.shape, patch, in.axes(), how), in.shape, from, to, {}, {}, 0);
+  detail::gather(detail::plan_gather(in.shape, {0, 0, 0}, in.shape, patch, in.axes(), how), in.shape, from, to, {}, {},
+                 0);
   return out;
 }
 
@@ -110,8 +111,8 @@ at::Tensor gaussian_blur(const at::Tensor& image, const std::vector<double>& sig
   const auto each = one_each("sigma", sigma, x.axes(), "axes");
   for (const double s : each)
     if (!(s >= 0 && s <= 20)) throw InvalidArgument("sigma must lie between 0 and 20 voxels");
-  const std::array<double, 3> all = x.axes() == 3 ? std::array<double, 3>{each[0], each[1], each[2]}
-                                                  : std::array<double, 3>{0, each[0], each[1]};
+  const std::array<double, 3> all =
+      x.axes() == 3 ? std::array<double, 3>{each[0], each[1], each[2]} : std::array<double, 3>{0, each[0], each[1]};
   for (int64_t c = 0; c < x.size(); ++c) detail::blur(x[c], x.shape, all);
   return x.out;
 }
@@ -198,7 +199,8 @@ at::Tensor label_to_regions(const at::Tensor& label, const std::vector<std::vect
   return out;
 }
 
-std::vector<at::Tensor> deep_supervision_targets(const at::Tensor& target, const std::vector<std::vector<double>>& scales) {
+std::vector<at::Tensor> deep_supervision_targets(const at::Tensor& target,
+                                                 const std::vector<std::vector<double>>& scales) {
   std::vector<at::Tensor> out;
   if (!target.defined() || (target.dim() != 3 && target.dim() != 4))
     throw ShapeError("a target is [k, z, y, x] or [k, y, x]");

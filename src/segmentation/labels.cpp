@@ -64,7 +64,8 @@ void LabelSet::validate() const {
                           std::to_string(foreground().size()) + "); got " + std::to_string(regions_class_order.size()));
   for (const int64_t value : regions_class_order)
     if (value < 0 || value > std::numeric_limits<int16_t>::max())
-      throw InvalidArgument("labels: regions_class_order holds label numbers, 0 to 32767; got " + std::to_string(value));
+      throw InvalidArgument("labels: regions_class_order holds label numbers, 0 to 32767; got " +
+                            std::to_string(value));
 }
 
 std::string LabelSet::to_json() const { return detail::label_set_to_json(*this).dump(); }

@@ -68,7 +68,9 @@ Prepared prepare(const at::Tensor& logits, const at::Tensor& target, const LossO
     p.target = target.to(type);
   } else {
     if (at::isFloatingType(target.scalar_type()) || at::isComplexType(target.scalar_type()))
-      throw TypeMismatch("labels are whole numbers (int64, int16, uint8, …); got a floating-point tensor. For 0/1 regions set regions");
+      throw TypeMismatch(
+          "labels are whole numbers (int64, int16, uint8, …); got a floating-point tensor. For 0/1 regions set "
+          "regions");
     p.labels = without_channel("the target", target, logits).to(at::kLong);
     if (options.ignore_label) {
       const at::Tensor counts = p.labels.ne(*options.ignore_label);
@@ -211,7 +213,8 @@ at::Tensor focal_loss(const at::Tensor& logits, const at::Tensor& target, double
   const Prepared p = prepare(logits, target, options, mask);
   const at::Tensor g = one_hot(p);
   // log p_t; with regions of a channel's 0 too
-  const at::Tensor log_p = options.regions ? at::log_sigmoid(p.logits.mul(g.mul(2).sub(1))) : at::log_softmax(p.logits, 1);
+  const at::Tensor log_p =
+      options.regions ? at::log_sigmoid(p.logits.mul(g.mul(2).sub(1))) : at::log_softmax(p.logits, 1);
   at::Tensor values = log_p.exp().neg().add(1).clamp_min(0).pow(gamma).mul(log_p).neg();
   if (!options.regions) values = values.mul(g);
   if (alpha.defined()) values = values.mul(per_channel(alpha, values));
@@ -265,8 +268,9 @@ at::Tensor signed_distance_maps(const at::Tensor& labels, int64_t num_classes, c
       if (axes == 2) inside = inside.unsqueeze(0);
       if (!inside.any().item<bool>() || inside.all().item<bool>()) continue;
       inside = inside.contiguous();
-      const at::Tensor map = image::detail::squared_distance(inside, mm).sqrt_().sub_(
-          image::detail::squared_distance(inside.logical_not(), mm).sqrt_());
+      const at::Tensor map = image::detail::squared_distance(inside, mm)
+                                 .sqrt_()
+                                 .sub_(image::detail::squared_distance(inside.logical_not(), mm).sqrt_());
       out[b][c].copy_(axes == 2 ? map.squeeze(0) : map);
     }
   return out.to(labels.device());

@@ -35,7 +35,8 @@ at::Tensor narrowed(const at::Tensor& tensor, at::ScalarType type, const std::st
   if (tensor.scalar_type() != at::kFloat || type == at::kFloat) return tensor;
   const at::Tensor out = tensor.to(type);
   if (at::isfinite(tensor).ne(at::isfinite(out)).any().item<bool>())
-    throw InvalidArgument(name + " holds a weight too large for float16; save it with precision \"bfloat16\" or \"float32\"");
+    throw InvalidArgument(name +
+                          " holds a weight too large for float16; save it with precision \"bfloat16\" or \"float32\"");
   return out;
 }
 
@@ -97,8 +98,7 @@ std::shared_ptr<const NetworkModel> NetworkModel::load(const std::string& folder
   if (!plan.previous_stage.empty()) {
     const fs::path below = fs::path(folder) / plan.previous_stage;
     const std::string file = (below / "plan.yaml").string();
-    previous = load(below.string(), from_map<NetworkPlan>(from_yaml(read_bundle_text(file))), trusted,
-                    depth + 1);
+    previous = load(below.string(), from_map<NetworkPlan>(from_yaml(read_bundle_text(file))), trusted, depth + 1);
   }
   return std::make_shared<NetworkModel>(std::move(plan), std::move(weights), folder, previous);
 }

@@ -17,7 +17,7 @@ namespace vesalius::segmentation {
 namespace {
 
 constexpr Normalisation kNormalisations[] = {Normalisation::zscore, Normalisation::ct, Normalisation::none,
-                                      Normalisation::rescale_to_0_1, Normalisation::rgb_to_0_1};
+                                             Normalisation::rescale_to_0_1, Normalisation::rgb_to_0_1};
 
 Normalisation scheme_of(const std::string& text) {
   std::string list;
@@ -43,9 +43,8 @@ void require_size(const char* field, size_t got, size_t want, const char* of) {
 /// A folder's or a file's name inside the bundle, never a way out of it.
 void require_name(const char* field, const std::string& name) {
   const bool plain = !name.empty() && name.size() <= 64 && name[0] != '.' &&
-                     std::all_of(name.begin(), name.end(), [](unsigned char c) {
-                       return std::isalnum(c) || c == '_' || c == '-' || c == '.';
-                     });
+                     std::all_of(name.begin(), name.end(),
+                                 [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '-' || c == '.'; });
   if (!plain)
     throw InvalidArgument(std::string("plan: ") + field + " is a plain name of letters, digits, _ and -; got \"" +
                           name.substr(0, 60) + "\"");
@@ -167,12 +166,13 @@ void NetworkPlan::validate() const {
   for (size_t a = 0; a < axes; ++a) {
     voxels *= static_cast<double>(patch_size[a]);
     if (patch_size[a] < 1 || patch_size[a] > 4096 || patch_size[a] % divisor[a])
-      throw InvalidArgument("plan: patch_size is a multiple of " + std::to_string(divisor[a]) + " up to 4096 along axis " +
-                            std::to_string(a) + "; got " + std::to_string(patch_size[a]));
+      throw InvalidArgument("plan: patch_size is a multiple of " + std::to_string(divisor[a]) +
+                            " up to 4096 along axis " + std::to_string(a) + "; got " + std::to_string(patch_size[a]));
     if (!(spacing[a] > 0 && std::isfinite(spacing[a])))
       throw InvalidArgument("plan: spacing is positive; got " + std::to_string(spacing[a]));
   }
-  if (voxels > kMostVoxels) throw InvalidArgument("plan: patch_size has more than 2^30 voxels; no memory holds its layers");
+  if (voxels > kMostVoxels)
+    throw InvalidArgument("plan: patch_size has more than 2^30 voxels; no memory holds its layers");
   if (std::set<int64_t>(transpose_forward.begin(), transpose_forward.end()) != std::set<int64_t>{0, 1, 2})
     throw InvalidArgument("plan: transpose_forward is a permutation of 0, 1, 2");
   if (channels.empty()) throw InvalidArgument("plan: channels names at least one channel");

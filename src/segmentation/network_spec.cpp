@@ -11,9 +11,9 @@ namespace {
 
 using List = std::vector<int64_t>;
 
-constexpr const char* kKinds[] = {"plain_unet",     "residual_unet", "unet",       "segresnet",
-                                  "attention_unet", "vnet",          "small_unet", "resnet_classifier",
-                                  "efficientnet_classifier"};
+constexpr const char* kKinds[] = {"plain_unet", "residual_unet",     "unet",
+                                  "segresnet",  "attention_unet",    "vnet",
+                                  "small_unet", "resnet_classifier", "efficientnet_classifier"};
 constexpr int64_t kMaxStages = 16, kMaxFeatures = 1 << 16, kMaxKernel = 64;
 
 struct Defaults {

@@ -33,8 +33,8 @@ class ConvBatchSilu : public Layer {
  public:
   ConvBatchSilu(int64_t in, int64_t out, const Sizes& kernel, const Sizes& stride, int64_t groups, bool activated)
       : activated_(activated) {
-    conv_ = register_module("0", std::make_shared<Conv>(in, out, kernel,
-                                                       ConvOptions{.stride = stride, .bias = false, .groups = groups}));
+    conv_ = register_module(
+        "0", std::make_shared<Conv>(in, out, kernel, ConvOptions{.stride = stride, .bias = false, .groups = groups}));
     norm_ = register_module("1", std::make_shared<NormLayer>(Norm::batch, out));
   }
   at::Tensor forward(const at::Tensor& x) override {

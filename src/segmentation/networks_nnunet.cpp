@@ -25,8 +25,8 @@ class BasicBlock : public Layer {
  public:
   BasicBlock(int64_t in, int64_t out, const Sizes& kernel, const Sizes& stride) {
     const Sizes one = ones(static_cast<int64_t>(kernel.size()));
-    conv1 = register_module("conv1", std::make_shared<ConvNormAct>(in, out, kernel, stride, Norm::instance,
-                                                                  Activation::leaky_relu));
+    conv1 = register_module(
+        "conv1", std::make_shared<ConvNormAct>(in, out, kernel, stride, Norm::instance, Activation::leaky_relu));
     conv2 = register_module("conv2",
                             std::make_shared<ConvNormAct>(out, out, kernel, one, Norm::instance, Activation::none));
     if (!strided(stride) && in == out) return;
@@ -63,7 +63,7 @@ class Encoder : public Layer {
     int64_t in = spec.in_channels;
     if (residual) {
       stem_ = register_module("stem", std::make_shared<ConvStack>(1, in, spec.features_per_stage[0], spec.kernel(0),
-                                                                 ones(spec.dimension), style.norm, style.activation));
+                                                                  ones(spec.dimension), style.norm, style.activation));
       in = spec.features_per_stage[0];
     }
     stages_ = register_module("stages", std::make_shared<Chain>());
@@ -101,8 +101,7 @@ class Decoder : public torch::nn::Module {
       const int64_t below = spec.features_per_stage[level + 1], skip = spec.features_per_stage[level];
       const Sizes up = spec.stride(level + 1), one = ones(spec.dimension);
       transpconvs_->push_back(std::make_shared<Conv>(
-          below, skip, up,
-          ConvOptions{.stride = up, .transposed = true, .padding = filled(spec.dimension, 0)}));
+          below, skip, up, ConvOptions{.stride = up, .transposed = true, .padding = filled(spec.dimension, 0)}));
       stages_->push_back(std::make_shared<ConvStack>(spec.n_conv_per_stage_decoder[spec.stages() - 2 - level], 2 * skip,
                                                      skip, spec.kernel(level), one, style.norm, style.activation));
       auto head = std::make_shared<Conv>(skip, spec.num_classes, one, ConvOptions{});

@@ -15,8 +15,8 @@ namespace {
 class NamedConv : public Layer {
  public:
   NamedConv(int64_t in, int64_t out, const Sizes& kernel, const Sizes& stride, bool bias = false)
-      : conv_(register_module("conv", std::make_shared<Conv>(in, out, kernel,
-                                                            ConvOptions{.stride = stride, .bias = bias}))) {}
+      : conv_(register_module("conv",
+                              std::make_shared<Conv>(in, out, kernel, ConvOptions{.stride = stride, .bias = bias}))) {}
   at::Tensor forward(const at::Tensor& x) override { return (*conv_)(x); }
   bool inner_tap() const { return static_cast<bool>(conv_->tap); }
 
@@ -37,7 +37,8 @@ class PreActBlock : public Layer {
   at::Tensor forward(const at::Tensor& x) override {
     const at::Tensor y = (*conv1_)(norm1_->forward_activated(x, Activation::relu));
     // Without gradients nobody else holds the convolution's output, unless a hook does.
-    const at::Tensor z = (*conv2_)(norm2_->forward_activated(y, Activation::relu, !conv1_->tap && !conv1_->inner_tap()));
+    const at::Tensor z =
+        (*conv2_)(norm2_->forward_activated(y, Activation::relu, !conv1_->tap && !conv1_->inner_tap()));
     return !at::GradMode::is_enabled() && !conv2_->tap && !conv2_->inner_tap() ? z.add_(x) : z.add(x);
   }
 
@@ -129,8 +130,7 @@ class ConvUnit : public Layer {
 
 std::shared_ptr<Chain> units(const NetworkSpec& spec, int64_t features, int64_t level, int64_t count) {
   auto chain = std::make_shared<Chain>();
-  for (int64_t i = 0; i < count; ++i)
-    chain->push_back(std::make_shared<ConvUnit>(spec, features, spec.kernel(level)));
+  for (int64_t i = 0; i < count; ++i) chain->push_back(std::make_shared<ConvUnit>(spec, features, spec.kernel(level)));
   return chain;
 }
 
@@ -158,8 +158,8 @@ class VNetDown : public Layer {
   VNetDown(const NetworkSpec& spec, int64_t level, double dropout) : dropout_(dropout) {
     const int64_t in = spec.features_per_stage[level - 1], out = spec.features_per_stage[level];
     const Sizes two = filled(spec.dimension, 2);
-    conv_ = register_module("down_conv",
-                            std::make_shared<Conv>(in, out, two, ConvOptions{.stride = two, .bias = false}));
+    conv_ =
+        register_module("down_conv", std::make_shared<Conv>(in, out, two, ConvOptions{.stride = two, .bias = false}));
     norm_ = register_module("bn1", std::make_shared<NormLayer>(Norm::batch, out));
     act1_ = register_module("act_function1", vnet_activation(spec, out));
     act2_ = register_module("act_function2", vnet_activation(spec, out));
@@ -186,9 +186,9 @@ class VNetUp : public torch::nn::Module {
     const Sizes two = filled(spec.dimension, 2);
     const int64_t step = spec.stages() - 2 - level;
     conv_ = register_module(
-        "up_conv", std::make_shared<Conv>(in, out / 2, two,
-                                          ConvOptions{.stride = two, .transposed = true,
-                                                      .padding = filled(spec.dimension, 0)}));
+        "up_conv",
+        std::make_shared<Conv>(in, out / 2, two,
+                               ConvOptions{.stride = two, .transposed = true, .padding = filled(spec.dimension, 0)}));
     norm_ = register_module("bn1", std::make_shared<NormLayer>(Norm::batch, out / 2));
     act1_ = register_module("act_function1", vnet_activation(spec, out / 2));
     act2_ = register_module("act_function2", vnet_activation(spec, out));
@@ -238,9 +238,9 @@ class VNet : public Network {
     int64_t from = f[n - 1];
     for (int64_t level = n - 2; level >= 0; --level) {
       const int64_t to = 2 * f[level];
-      up_.push_back(register_module("up_tr" + std::to_string(to),
-                                    std::make_shared<VNetUp>(spec, from, to, level,
-                                                             level >= n - 3 ? spec.dropout : 0.0, spec.dropout)));
+      up_.push_back(register_module(
+          "up_tr" + std::to_string(to),
+          std::make_shared<VNetUp>(spec, from, to, level, level >= n - 3 ? spec.dropout : 0.0, spec.dropout)));
       from = to;
     }
     out_ = register_module("out_tr", std::make_shared<VNetOut>(spec));

@@ -126,8 +126,9 @@ void PreprocessTrace::validate() const {
            crop_shape[a] <= shape_before_crop[a] - crop_start[a] && shape[a] >= 1 && shape[a] <= kLongest &&
            spacing[a] > 0 && std::isfinite(spacing[a]) && new_spacing[a] > 0 && std::isfinite(new_spacing[a]);
   if (!fits)
-    throw InvalidArgument("the trace of a prepared image doesn't fit together (transpose, box, shape, spacing); prepare "
-                          "the image again");
+    throw InvalidArgument(
+        "the trace of a prepared image doesn't fit together (transpose, box, shape, spacing); prepare "
+        "the image again");
 }
 
 std::array<int64_t, 3> PreprocessPlan::transpose_backward() const {

@@ -57,7 +57,8 @@ HeaderJson parse_header(const std::string& path, const std::string& text) {
     if (depth > kDepth) bad(path, "its header is nested too deeply");
     if (event == HeaderJson::parse_event_t::object_start) names.emplace_back();
     if (event == HeaderJson::parse_event_t::object_end && !names.empty()) names.pop_back();
-    if (event == HeaderJson::parse_event_t::key && !names.empty() && !names.back().insert(parsed.get<std::string>()).second)
+    if (event == HeaderJson::parse_event_t::key && !names.empty() &&
+        !names.back().insert(parsed.get<std::string>()).second)
       bad(path, "its header has " + quoted(parsed.get<std::string>()) + " twice");
     return true;
   };
@@ -153,11 +154,11 @@ SafeTensors read_safetensors(const std::string& path) {
       bad(path, e.begin < at ? quoted(e.name) + " overlaps another tensor" : "there is a gap before " + quoted(e.name));
     at = e.end;
   }
-  if (at != data_bytes)
-    bad(path, std::to_string(data_bytes - at) + " bytes of its data belong to no tensor");
+  if (at != data_bytes) bad(path, std::to_string(data_bytes - at) + " bytes of its data belong to no tensor");
   for (const Entry& e : entries) {
     at::Tensor tensor = at::empty(e.shape, e.type);
-    if (e.end > e.begin) in.read(static_cast<char*>(tensor.mutable_data_ptr()), static_cast<std::streamsize>(e.end - e.begin));
+    if (e.end > e.begin)
+      in.read(static_cast<char*>(tensor.mutable_data_ptr()), static_cast<std::streamsize>(e.end - e.begin));
     if (!in) throw IoError("can't read " + path);
     if (e.type == at::kBool && tensor.view(at::kByte).gt(1).any().item<bool>())
       bad(path, quoted(e.name) + " is of type BOOL and holds bytes other than 0 and 1");
@@ -174,9 +175,8 @@ void write_safetensors(const std::string& path, const TensorMap& tensors,
   std::vector<const TensorMap::value_type*> order;
   for (const auto& item : tensors) order.push_back(&item);
   // Wide types first, as the reference: every tensor is then aligned to its type.
-  std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
-    return a->second.element_size() > b->second.element_size();
-  });
+  std::stable_sort(order.begin(), order.end(),
+                   [](const auto* a, const auto* b) { return a->second.element_size() > b->second.element_size(); });
   for (const auto* item : order) {
     const auto& [name, tensor] = *item;
     const char* type = nullptr;
@@ -185,9 +185,7 @@ void write_safetensors(const std::string& path, const TensorMap& tensors,
     if (!type || tensor.layout() != at::kStrided)
       throw NotSupported("safetensors: tensor " + quoted(name) + " is of type " + c10::toString(tensor.scalar_type()) +
                          "; save numbers or bools");
-    header[name] = {{"dtype", type},
-                    {"shape", tensor.sizes().vec()},
-                    {"data_offsets", {at, at + tensor.nbytes()}}};
+    header[name] = {{"dtype", type}, {"shape", tensor.sizes().vec()}, {"data_offsets", {at, at + tensor.nbytes()}}};
     at += tensor.nbytes();
   }
   std::string text = header.dump();

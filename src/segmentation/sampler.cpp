@@ -60,7 +60,8 @@ void check_case(const SamplerCase& one, int64_t channels, bool cascade) {
 void put_sample(PatchBatch& batch, int64_t sample, const at::Tensor& image, const at::Tensor& label,
                 const PatchSamplerOptions& options) {
   batch.image.select(0, sample).copy_(image);
-  const at::Tensor target = options.regions.empty() ? label : label_to_regions(label, options.regions, options.ignore_label);
+  const at::Tensor target =
+      options.regions.empty() ? label : label_to_regions(label, options.regions, options.ignore_label);
   if (options.deep_supervision.empty()) {
     batch.labels[0].select(0, sample).copy_(target);
     return;
@@ -79,8 +80,8 @@ PatchSampler::PatchSampler(std::vector<SamplerCase> cases, PatchSamplerOptions o
   if (!(options.oversample_foreground >= 0 && options.oversample_foreground <= 1))
     throw InvalidArgument("oversample_foreground is a share of the batch, between 0 and 1");
   if (augmentation && augmentation->patch_size() != options.patch_size)
-    throw InvalidArgument("the augmentation makes patches of " + shown(augmentation->patch_size()) + ", the sampler of " +
-                          shown(options.patch_size));
+    throw InvalidArgument("the augmentation makes patches of " + shown(augmentation->patch_size()) +
+                          ", the sampler of " + shown(options.patch_size));
   // Without augmentation: the same crop with nothing drawn.
   const bool augmented = augmentation.has_value();
   const Augmentation crop = augmented ? *augmentation : Augmentation(AugmentationSettings::none(), options.patch_size);
@@ -107,7 +108,9 @@ const std::optional<Augmentation>& PatchSampler::augmentation() const {
   return state_->augmented ? state_->augmentation : none;
 }
 
-PatchWindow PatchSampler::window(int64_t epoch, int64_t iteration, int64_t sample) const { return state_->window(epoch, iteration, sample); }
+PatchWindow PatchSampler::window(int64_t epoch, int64_t iteration, int64_t sample) const {
+  return state_->window(epoch, iteration, sample);
+}
 
 PatchWindow PatchSampler::State::window(int64_t epoch, int64_t iteration, int64_t sample) const {
   if (epoch < 0 || iteration < 0 || sample < 0 || sample >= options.batch_size)
@@ -159,7 +162,8 @@ PatchBatch PatchSampler::State::empty_batch(int64_t epoch, int64_t iteration) co
   PatchBatch batch;
   batch.epoch = epoch, batch.iteration = iteration;
   const int64_t b = options.batch_size;
-  std::vector<int64_t> sizes{b, cases[0].image.size(0) + static_cast<int64_t>(augmentation->settings().previous_labels.size())};
+  std::vector<int64_t> sizes{
+      b, cases[0].image.size(0) + static_cast<int64_t>(augmentation->settings().previous_labels.size())};
   sizes.insert(sizes.end(), options.patch_size.begin(), options.patch_size.end());
   batch.image = at::empty(sizes, at::kFloat);
   const bool regions = !options.regions.empty();
@@ -187,7 +191,8 @@ void PatchSampler::State::make(PatchBatch& batch, int64_t sample) const {
   const AugmentationDraw drawn =
       augmentation->draw({options.seed, batch.epoch, batch.iteration, sample}, one.image.size(0));
   try {
-    const Augmented made = augmentation->apply_window(one.image, one.labels, where.start, where.shape, drawn, one.previous);
+    const Augmented made =
+        augmentation->apply_window(one.image, one.labels, where.start, where.shape, drawn, one.previous);
     put_sample(batch, sample, made.image, made.label, options);
   } catch (const InvalidArgument& why) {
     throw InvalidArgument("case \"" + one.id + "\" (epoch " + std::to_string(batch.epoch) + ", iteration " +

@@ -35,8 +35,13 @@ struct PatchLoader::State {
   std::vector<std::thread> threads;
 
   State(const PatchSampler& from, int64_t first, int64_t last_, int64_t iterations_, int64_t prefetch_)
-      : sampler(from), iterations(iterations_), last(last_), prefetch(prefetch_), samples(from.options().batch_size),
-        next_step(first), wanted(first) {}
+      : sampler(from),
+        iterations(iterations_),
+        last(last_),
+        prefetch(prefetch_),
+        samples(from.options().batch_size),
+        next_step(first),
+        wanted(first) {}
 
   void run() {
     detail::use_threads(1);  // samples are the parallel dimension

@@ -65,7 +65,8 @@ void validate(const at::Tensor& image, int64_t members, int64_t num_classes, con
 }
 
 /// Sizes that broadcast would be added up in silence.
-void require_logits(const std::vector<at::Tensor>& logits, const at::Tensor& tiles, int64_t members, int64_t num_classes) {
+void require_logits(const std::vector<at::Tensor>& logits, const at::Tensor& tiles, int64_t members,
+                    int64_t num_classes) {
   std::vector<int64_t> want = tiles.sizes().vec();
   want[1] = num_classes;
   for (const at::Tensor& one : logits)

@@ -9,15 +9,15 @@
 
 #define VESALIUS_BODY inline __attribute__((always_inline))
 #if defined(__x86_64__) && defined(__GNUC__)
-#define VESALIUS_WIDE(name, parameters, arguments)                                            \
+#define VESALIUS_WIDE(name, parameters, arguments)                                              \
   __attribute__((target("avx2"))) static void name##_avx2 parameters { name##_body arguments; } \
-  static void name##_plain parameters { name##_body arguments; }                              \
-  void name parameters {                                                                      \
-    static const bool wide = __builtin_cpu_supports("avx2");                                  \
-    if (wide)                                                                                 \
-      name##_avx2 arguments;                                                                  \
-    else                                                                                      \
-      name##_plain arguments;                                                                 \
+  static void name##_plain parameters { name##_body arguments; }                                \
+  void name parameters {                                                                        \
+    static const bool wide = __builtin_cpu_supports("avx2");                                    \
+    if (wide)                                                                                   \
+      name##_avx2 arguments;                                                                    \
+    else                                                                                        \
+      name##_plain arguments;                                                                   \
   }
 #else
 #define VESALIUS_WIDE(name, parameters, arguments) \

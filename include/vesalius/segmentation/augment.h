@@ -17,31 +17,31 @@ namespace vesalius::segmentation {
 /// are those of nnunetv2 2.8), in the order in which the transforms act. "contrast-like" ranges (a, b) with a < 1 < b are
 /// drawn as nnU-Net does: from (a, 1) or (1, b), each with probability ½.
 struct VESALIUS_API AugmentationSettings {
-  double p_rotation = 0.2;                       ///< all axes at once
-  std::vector<double> rotation_degrees;          ///< (least, most) about each axis; empty: by the patch (`resolved`)
+  double p_rotation = 0.2;               ///< all axes at once
+  std::vector<double> rotation_degrees;  ///< (least, most) about each axis; empty: by the patch (`resolved`)
   double p_scaling = 0.2;
-  std::array<double, 2> scaling{0.7, 1.4};       ///< one factor for all axes; above 1 shrinks what is seen
-  std::optional<bool> dummy_2d;                  ///< rotate and scale slices only; unset: by the patch
+  std::array<double, 2> scaling{0.7, 1.4};  ///< one factor for all axes; above 1 shrinks what is seen
+  std::optional<bool> dummy_2d;             ///< rotate and scale slices only; unset: by the patch
   double p_noise = 0.1;
-  std::array<double, 2> noise_sigma{0.0, 0.1};   ///< of Gaussian noise, one for all channels
+  std::array<double, 2> noise_sigma{0.0, 0.1};  ///< of Gaussian noise, one for all channels
   double p_blur = 0.2, p_blur_channel = 0.5;
-  std::array<double, 2> blur_sigma{0.5, 1.0};    ///< voxels, drawn for each channel and axis
+  std::array<double, 2> blur_sigma{0.5, 1.0};  ///< voxels, drawn for each channel and axis
   double p_brightness = 0.15;
   std::array<double, 2> brightness{0.75, 1.25};  ///< factor, contrast-like, a channel each
   double p_contrast = 0.15;
-  std::array<double, 2> contrast{0.75, 1.25};    ///< about the mean, contrast-like, clamped to the old range
+  std::array<double, 2> contrast{0.75, 1.25};  ///< about the mean, contrast-like, clamped to the old range
   double p_low_resolution = 0.25, p_low_resolution_channel = 0.5;
   std::array<double, 2> low_resolution{0.5, 1.0};  ///< size of the coarse grid, one factor for all axes
   double p_gamma_inverted = 0.1, p_gamma = 0.3;
-  std::array<double, 2> gamma{0.7, 1.5};         ///< contrast-like; mean and standard deviation are kept
-  double p_mirror = 0.5;                         ///< of each axis by itself
+  std::array<double, 2> gamma{0.7, 1.5};            ///< contrast-like; mean and standard deviation are kept
+  double p_mirror = 0.5;                            ///< of each axis by itself
   std::optional<std::vector<int64_t>> mirror_axes;  ///< of the patch; unset: all
-  std::vector<int64_t> mask_channels;            ///< set to 0 where the label is −1 (z-score within the nonzero mask)
-  std::vector<int64_t> previous_labels;          ///< cascade: labels of the previous stage that become channels
+  std::vector<int64_t> mask_channels;    ///< set to 0 where the label is −1 (z-score within the nonzero mask)
+  std::vector<int64_t> previous_labels;  ///< cascade: labels of the previous stage that become channels
   double p_morphology = 0.4, p_morphology_label = 0.5;
   std::array<double, 2> morphology_radius{1.0, 8.0};  ///< voxels: dilate, erode, close or open by a ball
   double p_remove_component = 0.2, p_remove_component_label = 0.5;
-  double remove_component_limit = 0.15;          ///< of the patch: larger components stay
+  double remove_component_limit = 0.15;  ///< of the patch: larger components stay
 
   template <class Self, class Visitor>
   static void visit(Self& s, Visitor&& field) {
@@ -96,9 +96,9 @@ enum class Morphology { dilate, erode, close, open };
 /// channels that it leaves.
 struct AugmentationDraw {
   bool spatial = false;
-  std::vector<double> angles;                       ///< radians about each axis (3D), one angle (2D and dummy 2D)
+  std::vector<double> angles;  ///< radians about each axis (3D), one angle (2D and dummy 2D)
   double scale = 1.0;
-  std::vector<int64_t> mirror_axes;                 ///< of the patch
+  std::vector<int64_t> mirror_axes;  ///< of the patch
   std::optional<double> noise_sigma;
   uint64_t noise_seed = 0;
   std::vector<std::optional<std::array<double, 3>>> blur_sigma;  ///< (z, y, x)
@@ -108,10 +108,10 @@ struct AugmentationDraw {
     Morphology kind = Morphology::dilate;
     double radius = 1;
   };
-  std::vector<Operation> morphology;                ///< in the order of application
+  std::vector<Operation> morphology;  ///< in the order of application
   struct Removal {
     int64_t channel = 0;
-    double choice = 0;    ///< 0 ≤ choice < 1 picks among the components that may go
+    double choice = 0;  ///< 0 ≤ choice < 1 picks among the components that may go
   };
   std::vector<Removal> removals;
 };
@@ -159,16 +159,17 @@ class VESALIUS_API Augmentation {
 namespace transforms {
 
 struct Spatial {
-  std::vector<double> angles;        ///< radians: one about each axis in 3D, one in 2D; empty: none
+  std::vector<double> angles;  ///< radians: one about each axis in 3D, one in 2D; empty: none
   double scale = 1.0;
   std::vector<int64_t> mirror_axes;  ///< of the patch
   bool dummy_2d = false;             ///< 3D patch, slices turned by the one angle
 };
 /// Linear interpolation about the centre, zeros outside. With no angle and scale 1 it is a crop at ⌊n/2⌋ − ⌊patch/2⌋.
-VESALIUS_API at::Tensor spatial_image(const at::Tensor& image, const std::vector<int64_t>& patch_size, const Spatial& how);
+VESALIUS_API at::Tensor spatial_image(const at::Tensor& image, const std::vector<int64_t>& patch_size,
+                                      const Spatial& how);
 /// Labels: the largest of the linearly interpolated indicators, outside counts as `outside`; ties go to the nearest voxel's.
-VESALIUS_API at::Tensor spatial_label(const at::Tensor& label, const std::vector<int64_t>& patch_size, const Spatial& how,
-                                      int64_t outside = -1);
+VESALIUS_API at::Tensor spatial_label(const at::Tensor& label, const std::vector<int64_t>& patch_size,
+                                      const Spatial& how, int64_t outside = -1);
 VESALIUS_API at::Tensor gaussian_noise(const at::Tensor& image, double sigma, uint64_t seed);
 /// Separable; kernel of the odd length nearest to 6σ + ½, reflected at the border. @param sigma voxels, an axis each.
 VESALIUS_API at::Tensor gaussian_blur(const at::Tensor& image, const std::vector<double>& sigma);

@@ -30,8 +30,8 @@ struct LossOptions {
 
 /// 1 − (2 Σ p g + s) / (Σ p + Σ g + s), mean over channels (and samples): Milletari et al. 2016, Drozdzal et al. 2016.
 /// @param mask `[b, …]` or `[b, 1, …]`, 0 where a voxel doesn't count; may be undefined, here and below.
-VESALIUS_API at::Tensor soft_dice_loss(const at::Tensor& logits, const at::Tensor& target, const LossOptions& options = {},
-                                       const at::Tensor& mask = {});
+VESALIUS_API at::Tensor soft_dice_loss(const at::Tensor& logits, const at::Tensor& target,
+                                       const LossOptions& options = {}, const at::Tensor& mask = {});
 /// Sudre et al. 2017 (doi 10.1007/978-3-319-67558-9_28): classes weighted by 1 / (Σ g)²; an absent class gets the sample's
 /// largest weight.
 VESALIUS_API at::Tensor generalised_dice_loss(const at::Tensor& logits, const at::Tensor& target,

@@ -77,14 +77,14 @@ struct NetworkPlan;
 
 /// How a network predicts. The classical methods take none of it.
 struct PredictOptions {
-  bool mirroring = true;               ///< the mean over the plan's flips (8 in 3D)
-  double step = 0.0;                   ///< of the patch; 0: the plan's
-  int64_t batch = 0;                   ///< tiles at once; 0: one on the CPU, two elsewhere
-  std::string precision = "float32";   ///< float32, bfloat16, float16
-  std::string device = "cpu";          ///< where the network runs
-  std::vector<std::string> devices;    ///< several, each with a thread of its own; empty: `device`
-  bool skip_background = false;        ///< tiles of one constant value aren't computed: they are background
-  std::vector<std::string> folds;      ///< empty: all of them
+  bool mirroring = true;              ///< the mean over the plan's flips (8 in 3D)
+  double step = 0.0;                  ///< of the patch; 0: the plan's
+  int64_t batch = 0;                  ///< tiles at once; 0: one on the CPU, two elsewhere
+  std::string precision = "float32";  ///< float32, bfloat16, float16
+  std::string device = "cpu";         ///< where the network runs
+  std::vector<std::string> devices;   ///< several, each with a thread of its own; empty: `device`
+  bool skip_background = false;       ///< tiles of one constant value aren't computed: they are background
+  std::vector<std::string> folds;     ///< empty: all of them
   bool probabilities = false, entropy = false, disagreement = false;  ///< what is wanted besides the mask
 };
 

@@ -27,17 +27,17 @@ struct NetworkPlan {
   std::array<int64_t, 3> transpose_forward{0, 1, 2};
   std::vector<double> spacing;
   std::vector<int64_t> patch_size;
-  std::vector<std::string> channels;           ///< names
-  std::vector<std::string> normalisation;      ///< of each channel: zscore, ct, none, rescale_to_0_1, rgb_to_0_1
-  std::vector<int64_t> use_mask_for_norm;      ///< of each channel: 0 or 1
+  std::vector<std::string> channels;       ///< names
+  std::vector<std::string> normalisation;  ///< of each channel: zscore, ct, none, rescale_to_0_1, rgb_to_0_1
+  std::vector<int64_t> use_mask_for_norm;  ///< of each channel: 0 or 1
   std::vector<double> intensity_mean, intensity_median, intensity_std, intensity_min, intensity_max,
       intensity_percentile_00_5, intensity_percentile_99_5;  ///< of the training's foreground, a channel each
-  std::vector<std::string> label_names;        ///< background first
-  std::vector<std::string> label_values;       ///< "0", "1", … ; a region's numbers with blanks between: "1 2"
+  std::vector<std::string> label_names;                      ///< background first
+  std::vector<std::string> label_values;  ///< "0", "1", … ; a region's numbers with blanks between: "1 2"
   std::vector<int64_t> regions_class_order;
   std::optional<int64_t> ignore_label;
   std::vector<std::string> folds{"0"};
-  std::vector<int64_t> mirror_axes;            ///< of the patch
+  std::vector<int64_t> mirror_axes;  ///< of the patch
   double tile_step = 0.5;
   /// Post-processing: of each of these labels or sets of labels ("1", "1 2") only the largest component stays (26 neighbours).
   std::vector<std::string> keep_largest;

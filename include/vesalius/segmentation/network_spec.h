@@ -34,13 +34,13 @@ VESALIUS_API void from_string(const std::string& text, NetworkKind& out);
 /// An empty list is the kind's default. The first stage's stride is 1 in segmentation networks.
 struct NetworkSpec {
   NetworkKind kind = NetworkKind::plain_unet;
-  int64_t dimension = 3;    ///< 2 or 3 spatial axes
+  int64_t dimension = 3;  ///< 2 or 3 spatial axes
   int64_t in_channels = 1;
   int64_t num_classes = 2;  ///< output channels: classes with background, or regions
   std::vector<int64_t> features_per_stage;
   std::vector<int64_t> kernel_sizes;
   std::vector<int64_t> strides;
-  std::vector<int64_t> n_conv_per_stage;          ///< convolutions or residual blocks (unet: residual units, 0 for none)
+  std::vector<int64_t> n_conv_per_stage;  ///< convolutions or residual blocks (unet: residual units, 0 for none)
   std::vector<int64_t> n_conv_per_stage_decoder;  ///< one fewer than stages
   bool deep_supervision = false;                  ///< plain_unet, residual_unet, small_unet
   double dropout = 0.0;                           ///< vnet's two lower levels, classifiers' head

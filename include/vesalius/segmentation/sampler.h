@@ -27,20 +27,23 @@ struct SamplerCase {
   SamplerCase() = default;
   SamplerCase(std::string id_, at::Tensor image_, at::Tensor labels_, ForegroundLocations locations_,
               at::Tensor previous_ = {})
-      : id(std::move(id_)), image(std::move(image_)), labels(std::move(labels_)), locations(std::move(locations_)),
+      : id(std::move(id_)),
+        image(std::move(image_)),
+        labels(std::move(labels_)),
+        locations(std::move(locations_)),
         previous(std::move(previous_)) {}
   explicit SamplerCase(const CachedCase& cached, at::Tensor previous_ = {})
       : SamplerCase(cached.id, cached.image, cached.labels, cached.locations, std::move(previous_)) {}
 };
 
 struct PatchSamplerOptions {
-  std::vector<int64_t> patch_size;      ///< what the network sees; 2 axes sample single slices
+  std::vector<int64_t> patch_size;  ///< what the network sees; 2 axes sample single slices
   int64_t batch_size = 2;
   double oversample_foreground = 0.33;  ///< sample j of a batch of B is forced iff j ≥ round(B · (1 − this))
   uint64_t seed = 0;
-  std::vector<std::vector<int64_t>> regions{};           ///< labels become one-hot regions
+  std::vector<std::vector<int64_t>> regions{};  ///< labels become one-hot regions
   std::optional<int64_t> ignore_label{};
-  std::vector<std::vector<double>> deep_supervision{};   ///< scales of each output; empty: one target
+  std::vector<std::vector<double>> deep_supervision{};  ///< scales of each output; empty: one target
 };
 
 struct PatchBatch {
@@ -53,9 +56,9 @@ struct PatchBatch {
 /// Where a sample comes from.
 struct PatchWindow {
   int64_t case_index = 0;
-  bool forced = false;                                ///< it had to hold foreground
-  std::optional<std::vector<int64_t>> selected_class; ///< the class it is centred on
-  std::array<int64_t, 3> start{}, shape{};            ///< of the large patch; may reach beyond the volume
+  bool forced = false;                                 ///< it had to hold foreground
+  std::optional<std::vector<int64_t>> selected_class;  ///< the class it is centred on
+  std::array<int64_t, 3> start{}, shape{};             ///< of the large patch; may reach beyond the volume
 };
 
 /// nnU-Net v2's patches. A batch is a function of (seed, epoch, iteration) alone: training can go on anywhere, with any

@@ -14,13 +14,13 @@
 namespace vesalius::segmentation {
 
 struct SlidingWindowOptions {
-  std::vector<int64_t> patch;  ///< (z, y, x), or (y, x) for a 2D network, slice by slice
-  double step = 0.5;           ///< of the patch
-  bool gaussian = true;        ///< weights with σ = patch/8; else equal ones
+  std::vector<int64_t> patch;        ///< (z, y, x), or (y, x) for a 2D network, slice by slice
+  double step = 0.5;                 ///< of the patch
+  bool gaussian = true;              ///< weights with σ = patch/8; else equal ones
   std::vector<int64_t> mirror_axes;  ///< of the patch; the mean over all 2^n flips
-  int64_t batch = 2;           ///< tiles at once
-  bool skip_constant = false;  ///< tiles whose voxels are all equal aren't computed: channel 0 wins there
-  double background_logit = 10.0;  ///< of channel 0 in skipped tiles; the others get its negative
+  int64_t batch = 2;                 ///< tiles at once
+  bool skip_constant = false;        ///< tiles whose voxels are all equal aren't computed: channel 0 wins there
+  double background_logit = 10.0;    ///< of channel 0 in skipped tiles; the others get its negative
   bool full_batches = false;  ///< the last tile is repeated where a batch would be smaller: programs made for one size
 };
 

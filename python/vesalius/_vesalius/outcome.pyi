@@ -7,7 +7,7 @@ from __future__ import annotations
 import collections.abc
 import torch
 import typing
-__all__: list[str] = ['AucCurve', 'AveragePrecision', 'BrierCurve', 'CensoringOptions', 'Concordance', 'ConcordanceOptions', 'ConcordanceProbability', 'CoxFit', 'CoxOptions', 'CoxOutcome', 'CoxPath', 'CumulativeIncidence', 'CurveInterval', 'FirthFit', 'FirthOptions', 'FitOptions', 'GrayTest', 'GrowthFit', 'GrowthOptions', 'HazardCurve', 'IncidentAuc', 'Integration', 'LinearFit', 'LinearOptions', 'LinearPath', 'LogRank', 'LogRankWeight', 'LogisticFit', 'LogisticOptions', 'LogisticPath', 'MultinomialFit', 'NetBenefit', 'OrdinalFit', 'PairSums', 'PairWeighting', 'ParametricFit', 'ParametricOptions', 'ProportionalHazardsTest', 'RestrictedMean', 'RocAuc', 'Schoenfeld', 'SurvivalCurve', 'SurvivalFamily', 'Ties', 'TimeOptions', 'aalen_johansen', 'average_precision', 'bootstrap_concordance', 'brier_curve', 'censoring_weights', 'concordance_index', 'cox_cumulative_hazard', 'cox_firth_intervals', 'cox_log_likelihoods', 'cox_martingale', 'cox_path', 'cox_proportional_hazards', 'cox_robust_covariance', 'cox_schoenfeld', 'cox_score_residuals', 'cumulative_dynamic_auc', 'curve_quantile', 'fit_cox', 'fit_fine_gray', 'fit_firth_logistic', 'fit_growth', 'fit_linear', 'fit_logistic', 'fit_multinomial', 'fit_ordinal', 'fit_parametric', 'gonen_heller', 'gray_test', 'incident_dynamic_auc', 'kaplan_meier', 'linear_path', 'loess', 'log_rank', 'logistic_cross_validation', 'logistic_path', 'multiplicities', 'nelson_aalen', 'net_benefit', 'ordinal_probabilities', 'pair_sums', 'pair_sums_by_time', 'parametric_hazard', 'parametric_linear_predictor', 'parametric_log_survival', 'parametric_quantile', 'predict_cox', 'predict_growth', 'restricted_mean', 'roc_auc', 'roc_curve']
+__all__: list[str] = ['AucCurve', 'AveragePrecision', 'BrierCurve', 'CensoringOptions', 'Concordance', 'ConcordanceOptions', 'ConcordanceProbability', 'CoxFit', 'CoxFrailty', 'CoxOptions', 'CoxOutcome', 'CoxPath', 'CumulativeIncidence', 'CurveInterval', 'FirthFit', 'FirthOptions', 'FitOptions', 'GrayTest', 'GrowthFit', 'GrowthOptions', 'HazardCurve', 'IncidentAuc', 'Integration', 'LinearFit', 'LinearOptions', 'LinearPath', 'LogRank', 'LogRankWeight', 'LogisticFit', 'LogisticOptions', 'LogisticPath', 'MultinomialFit', 'NetBenefit', 'OrdinalFit', 'PairSums', 'PairWeighting', 'ParametricFit', 'ParametricOptions', 'ProportionalHazardsTest', 'RestrictedMean', 'RocAuc', 'Schoenfeld', 'SurvivalCurve', 'SurvivalFamily', 'Ties', 'TimeOptions', 'aalen_johansen', 'average_precision', 'bootstrap_concordance', 'brier_curve', 'censoring_weights', 'concordance_index', 'cox_cumulative_hazard', 'cox_firth_intervals', 'cox_log_likelihoods', 'cox_martingale', 'cox_path', 'cox_proportional_hazards', 'cox_robust_covariance', 'cox_schoenfeld', 'cox_score_residuals', 'cumulative_dynamic_auc', 'curve_quantile', 'fit_cox', 'fit_cox_frailty', 'fit_fine_gray', 'fit_firth_logistic', 'fit_growth', 'fit_linear', 'fit_logistic', 'fit_multinomial', 'fit_ordinal', 'fit_parametric', 'gonen_heller', 'gray_test', 'incident_dynamic_auc', 'kaplan_meier', 'linear_path', 'loess', 'log_rank', 'logistic_cross_validation', 'logistic_path', 'multiplicities', 'nelson_aalen', 'net_benefit', 'ordinal_probabilities', 'pair_sums', 'pair_sums_by_time', 'parametric_hazard', 'parametric_linear_predictor', 'parametric_log_survival', 'parametric_quantile', 'predict_cox', 'predict_growth', 'restricted_mean', 'roc_auc', 'roc_curve']
 class LogisticOptions:
     fit_intercept: bool
     def __init__(self, *, alpha: typing.SupportsFloat | typing.SupportsIndex = 0.0, l1_ratio: typing.SupportsFloat | typing.SupportsIndex = 0.0, standardise: bool = True, max_iterations: typing.SupportsInt | typing.SupportsIndex = 100, tolerance: typing.SupportsFloat | typing.SupportsIndex = 1e-09, names: collections.abc.Sequence[str] = []) -> None:
@@ -146,6 +146,19 @@ class CoxFit:
         ...
     @property
     def score_test(self) -> float:
+        ...
+class CoxFrailty:
+    @property
+    def fit(self) -> CoxFit:
+        ...
+    @property
+    def frailty(self) -> torch.Tensor:
+        ...
+    @property
+    def log_likelihood_without(self) -> float:
+        ...
+    @property
+    def variance(self) -> float:
         ...
 class Schoenfeld:
     @property
@@ -1004,7 +1017,9 @@ def curve_quantile(time: torch.Tensor, curve: torch.Tensor, p: typing.SupportsFl
     ...
 def fit_cox(x: torch.Tensor, outcome: CoxOutcome, options: CoxOptions) -> CoxFit:
     ...
-def fit_fine_gray(x: torch.Tensor, time: torch.Tensor, cause: torch.Tensor, options: CoxOptions) -> CoxFit:
+def fit_cox_frailty(x: torch.Tensor, outcome: CoxOutcome, cluster: torch.Tensor, options: CoxOptions, variance: typing.SupportsFloat | typing.SupportsIndex | None = None) -> CoxFrailty:
+    ...
+def fit_fine_gray(x: torch.Tensor, time: torch.Tensor, cause: torch.Tensor, options: CoxOptions, entry: torch.Tensor | None = None, weights: torch.Tensor | None = None, strata: torch.Tensor | None = None) -> CoxFit:
     ...
 def fit_firth_logistic(x: torch.Tensor, y: torch.Tensor, options: FirthOptions, weights: torch.Tensor | None = None) -> FirthFit:
     ...

@@ -49,7 +49,7 @@ TEST_CASE("Uno's weights by hand", "[oracle: by hand]") {
   ConcordanceOptions options;
   options.weighting = PairWeighting::n_over_g2;
   const auto c = concordance_index(time, event, risk, std::nullopt, options);
-  CHECK(std::abs(c.concordant - 4) < 1e-12);            // the event at 1 against four
+  CHECK(std::abs(c.concordant - 4) < 1e-12);              // the event at 1 against four
   CHECK(std::abs(c.discordant - (3 + 9.0 / 4)) < 1e-12);  // at 2: three; at 3: one of weight (3/2)²
   options.tau = 2.0;
   CHECK(std::abs(concordance_index(time, event, risk, std::nullopt, options).discordant - 3) < 1e-12);
@@ -73,8 +73,8 @@ TEST_CASE("AUC and Brier at a time by hand", "[oracle: by hand]") {
 }
 
 TEST_CASE("net benefit, average precision, loess by hand", "[oracle: by hand]") {
-  const auto benefit = net_benefit(numbers({1, 1, 3, 3}), numbers({1, 0, 0, 1}), numbers({0.9, 0.8, 0.7, 0.1}), 2,
-                                   numbers({0.5}));
+  const auto benefit =
+      net_benefit(numbers({1, 1, 3, 3}), numbers({1, 0, 0, 1}), numbers({0.9, 0.8, 0.7, 0.1}), 2, numbers({0.5}));
   // above 0.5: an event at 1, one censored at 1, one beyond: Kaplan-Meier 2/3 there, so 1/4 hits and 1/2 alarms
   CHECK(std::abs(benefit.true_positives[0].item<double>() - 0.25) < 1e-12);
   CHECK(std::abs(benefit.value[0].item<double>() + 0.25) < 1e-12);

@@ -133,8 +133,8 @@ int main(int argc, char** argv) {
   write(set / "plans.json", Bytes(plans_text.begin(), plans_text.end()));
   write(set / "dataset.json", Bytes(described.begin(), described.end()));
   write(set / "fingerprint.json", Bytes(print_text.begin(), print_text.end()));
-  const Preprocessed made = preprocess_image(small_image(), PreprocessPlan(plans, "3d_fullres"),
-                                             at::randint(0, 3, {6, 7, 5}, at::kShort));
+  const Preprocessed made =
+      preprocess_image(small_image(), PreprocessPlan(plans, "3d_fullres"), at::randint(0, 3, {6, 7, 5}, at::kShort));
   CachedCase::save(cases.string(), "one", made, foreground_locations(made.labels, labels_of()));
 
   const auto text = [](const fs::path& path) {
@@ -187,8 +187,8 @@ int main(int argc, char** argv) {
     } catch (const Error& error) {
       ++outcomes[dynamic_cast<const FormatError*>(&error) ? "FormatError" : "other Error"];
     } catch (const std::exception& error) {
-      std::fprintf(stderr, "FAILED after %ld runs: %s: an exception that is none of ours: %s\n", static_cast<long>(runs),
-                   target.file.c_str(), error.what());
+      std::fprintf(stderr, "FAILED after %ld runs: %s: an exception that is none of ours: %s\n",
+                   static_cast<long>(runs), target.file.c_str(), error.what());
       return 1;
     }
     if (elapsed() - before > 10) {
