@@ -466,12 +466,9 @@ def test_several_devices_give_the_same_bits() -> None:
     assert torch.equal(model.logits(image, device=["cpu", "cpu"]), model.logits(image))
     with pytest.raises(vs.InvalidArgument, match="device"):
         model.predict(image, device=[])
-    seen: list[int] = []
 
-    def stop(done: int, total: int, what: str) -> None:
-        seen.append(done)
-        if len(seen) == 3:
-            raise KeyError("enough")
+    def stop(done: int, total: int, what: str) -> None:  # reports are thinned out by time: the first may be the only one
+        raise KeyError("enough")
 
     with pytest.raises(KeyError, match="enough"):
         model.predict(image, device=["cpu", "cpu"], progress=stop)
