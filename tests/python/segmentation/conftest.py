@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A made-up dataset in nnU-Net's raw format."""
+"""A made-up dataset in nnU-Net's raw format, a tiny plan, and one run that several tests read."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,10 @@ import torch
 import vesalius as vs
 from vesalius import segmentation as seg
 
-HIPPOCAMPUS = Path(__file__).parents[2] / "data" / "segmentation" / "hippocampus"
+sys.path.insert(0, str(Path(__file__).parent))  # pytest's importlib mode doesn't
+
+from tiny_training import HIPPOCAMPUS, SMALL
+
 CHANNELS = ["MRI", "CT", "noNorm", "rescale_to_0_1"]
 
 
@@ -65,3 +69,11 @@ def plans() -> seg.Plans:
     network.update(n_stages=3, features_per_stage=[4, 8, 8], kernel_sizes=[[3] * 3] * 3)
     network.update(strides=[[1] * 3, [2] * 3, [2] * 3], n_conv_per_stage=[1] * 3, n_conv_per_stage_decoder=[1] * 2)
     return seg.Plans.from_json(json.dumps(text))
+
+
+@pytest.fixture(scope="session")
+def reference(plans: seg.Plans, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of four epochs, never stopped; to be read only."""
+    out = tmp_path_factory.mktemp("reference")
+    seg.train(HIPPOCAMPUS, out=out, plans=plans, epochs=4, **SMALL)
+    return out

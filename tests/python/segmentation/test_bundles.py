@@ -467,7 +467,9 @@ def test_several_devices_give_the_same_bits() -> None:
     with pytest.raises(vs.InvalidArgument, match="device"):
         model.predict(image, device=[])
 
-    def stop(done: int, total: int, what: str) -> None:  # reports are thinned out by time: the first may be the only one
+    def stop(
+        done: int, total: int, what: str
+    ) -> None:  # reports are thinned out by time: the first may be the only one
         raise KeyError("enough")
 
     with pytest.raises(KeyError, match="enough"):

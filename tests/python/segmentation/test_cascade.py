@@ -8,23 +8,11 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from tiny_training import HIPPOCAMPUS, SMALL
 
 import vesalius as vs
 from vesalius import segmentation as seg
 from vesalius.segmentation import training
-
-HIPPOCAMPUS = Path(__file__).parents[2] / "data" / "segmentation" / "hippocampus"
-SMALL = {
-    "label_names": ["anterior", "posterior"],
-    "preset": "small",
-    "iterations": 2,
-    "validation_iterations": 1,
-    "mirror_in_validation": False,
-    "figures": False,
-    "precision": "fp32",
-    "progress": False,
-    "threads": 2,
-}
 
 
 @pytest.fixture(scope="module")

@@ -6,40 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from tiny_training import HIPPOCAMPUS, SMALL, same, weights
 
 import vesalius as vs
 from vesalius import segmentation as seg
 from vesalius.segmentation import training
 from vesalius.segmentation.training import checkpoints
-
-HIPPOCAMPUS = Path(__file__).parents[2] / "data" / "segmentation" / "hippocampus"
-SMALL = {
-    "label_names": ["anterior", "posterior"],
-    "preset": "small",
-    "iterations": 2,
-    "validation_iterations": 1,
-    "mirror_in_validation": False,
-    "figures": False,
-    "precision": "fp32",
-    "progress": False,
-    "threads": 2,
-}
-
-
-def weights(out: Path) -> dict[str, torch.Tensor]:
-    return {k.split("/", 1)[1]: v for k, v in load_file(out / "bundle" / "weights.safetensors").items()}
-
-
-def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
-    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
-
-
-@pytest.fixture(scope="module")
-def reference(plans: seg.Plans, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("reference")
-    seg.train(HIPPOCAMPUS, out=out, plans=plans, epochs=4, **SMALL)
-    return out
 
 
 class Stop(Exception):
